@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The front door. meson builds user space, Kbuild the module, lab/ the images;
+# this file only calls them in the right order. 'make help' lists the targets.
+
+# On Debian 12 these are all that the host's side and the tests need; the lab
+# installs its own (see lab/deps.py), and compilers for guests are in its tree.
+PACKAGES = gcc libc6-dev meson ninja-build pkg-config python3 python3-pytest \
+	libconfuse-dev libjson-c-dev libsystemd-dev libcap-ng-dev \
+	libseccomp-dev libcmocka-dev liburing-dev clang mmdebstrap
+
+WERROR ?= false
+LAB = lab/lab
+# Two makes at once in one checkout take turns.
+GUEST = flock build/guest.lock $(LAB) build-shell -- $(MAKE) --no-print-directory -C guest
+GUEST_FLAGS = VMC_DEBUG=$(VMC_DEBUG) WERROR=$(WERROR)
+
+all: host guest
+
+help:
+	@echo 'make          build everything (host, guest)'
+	@echo 'make demo     boot two VMs, run real programs over circuits, compare'
+	@echo 'make check    all tests; make check-long: the slow ones too'
+	@echo 'make host     the switch and vmcircuitctl, in build/'
+	@echo 'make guest    the module and vmcircuit, in build/guest-root/'
+	@echo '              VMC_DEBUG=1: the module with its own checks'
+	@echo 'make lab      the VM images and the hypervisor'
+	@echo 'make deps     install the Debian packages that the host needs'
+	@echo 'make install  the host side, under DESTDIR'
+	@echo 'make clean    remove build/ (the images stay cached)'
+
+deps:
+	@have=$$(dpkg-query -W -f ' $${Package}:$${db:Status-Status}' \
+		$(PACKAGES) 2>/dev/null); \
+	missing=; \
+	for package in $(PACKAGES); do \
+		case "$$have" in \
+		*" $$package:installed"*) ;; \
+		*) missing="$$missing $$package" ;; \
+		esac; \
+	done; \
+	if [ "$$missing" ]; then \
+		echo "installing$$missing"; \
+		export DEBIAN_FRONTEND=noninteractive; \
+		log=$$(mktemp); \
+		{ apt-get -qq update && apt-get -qq -y \
+			--no-install-recommends install $$missing; } \
+			>$$log 2>&1 || { cat $$log; exit 1; }; \
+	fi
+
+# The stamp names the options, so that changing one configures anew.
+MESON_FILES = meson.build meson_options.txt \
+	$(wildcard switch/meson.build ctl/meson.build tests/*/meson.build)
+build/configured-werror-$(WERROR): $(MESON_FILES) | deps
+	@mkdir -p build
+	@meson setup $(if $(wildcard build/build.ninja),--reconfigure) \
+		-Dwerror=$(WERROR) build >build/setup.log 2>&1 || \
+		{ cat build/setup.log; exit 1; }
+	@rm -f build/configured-werror-*
+	@touch $@
+
+host: deps build/configured-werror-$(WERROR)
+	@flock build/host.lock ninja -C build --quiet
+
+lab: deps
+	@$(LAB) build
+
+guest: deps
+	@mkdir -p build
+	@$(GUEST) $(GUEST_FLAGS) install compile-check
+
+demo: host guest lab
+	@python3 demo/demo.py
+
+# The tests run with the module that checks itself.
+check check-long: VMC_DEBUG = 1
+
+check: host guest lab
+	@exec tests/run
+
+check-long: host guest lab
+	@exec tests/run --long
+
+install: host
+	@meson install -C build --quiet $(if $(DESTDIR),--destdir $(DESTDIR))
+
+clean:
+	rm -rf build
+
+.PHONY: all help deps host lab guest demo check check-long install clean

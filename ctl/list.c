@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* vmcircuitctl list: the VMs. */
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/request.h"
+#include "ctl/table.h"
+
+static const char * const titles[] = {
+	"VM", "NETWORK", "STATE", "CIRCUITS", "LISTENERS", "ADDRESSES",
+};
+
+static void join(struct json_object *line, char *text, size_t room)
+{
+	struct json_object *addresses;
+	size_t i, used = 0;
+
+	text[0] = '\0';
+	if (!json_object_object_get_ex(line, "addresses", &addresses))
+		return;
+	for (i = 0; i < json_object_array_length(addresses); i++) {
+		snprintf(text + used, room - used, "%s%s", i ? " " : "",
+			 json_object_get_string(
+				 json_object_array_get_idx(addresses, i)));
+		used = strlen(text);
+	}
+}
+
+static void take(struct json_object *line, void *owner)
+{
+	struct vmc_table *table = owner;
+	char addresses[512];
+
+	join(line, addresses, sizeof(addresses));
+	vmc_table_add(table, "%s", vmc_line_text(line, "name"));
+	vmc_table_add(table, "%s", vmc_line_text(line, "network"));
+	vmc_table_add(table, "%s", vmc_line_text(line, "state"));
+	vmc_table_add(table, "%llu", vmc_line_number(line, "circuits"));
+	vmc_table_add(table, "%llu", vmc_line_number(line, "listeners"));
+	vmc_table_add(table, "%s", addresses);
+}
+
+/**
+ * vmc_command_list - list the VMs
+ * @ctl: the command line
+ *
+ * Return: the exit status.
+ */
+int vmc_command_list(const struct vmc_ctl *ctl)
+{
+	struct vmc_table table;
+	int status;
+
+	vmc_table_init(&table, titles, "---nn-");
+	status = vmc_request(ctl, "list", take, &table);
+	vmc_table_print(&table);
+	return status;
+}

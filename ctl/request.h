@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef VMC_CTL_REQUEST_H
+#define VMC_CTL_REQUEST_H
+
+#include "ctl/command.h"
+
+/* Called for each line of an answer. */
+typedef void (*vmc_line_fn)(struct json_object *line, void *owner);
+
+int vmc_request(const struct vmc_ctl *ctl, const char *command,
+		vmc_line_fn take, void *owner);
+const char *vmc_line_text(struct json_object *line, const char *key);
+unsigned long long vmc_line_number(struct json_object *line, const char *key);
+
+#endif /* VMC_CTL_REQUEST_H */

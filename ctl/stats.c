@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* vmcircuitctl stats: the counters of the VMs. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/request.h"
+#include "ctl/table.h"
+
+/* What is shown of each counter, in order. */
+static const struct {
+	const char *key;
+	const char *text;
+} counters[] = {
+	{ "requests",		"requests taken" },
+	{ "events",		"events given" },
+	{ "kicks_in",		"doorbells taken" },
+	{ "kicks_out",		"kicks given" },
+	{ "circuits_now",	"circuits now" },
+	{ "circuits_opened",	"circuits opened" },
+	{ "circuits_refused",	"connects failed" },
+	{ "circuits_reset",	"circuits reset by the switch" },
+	{ "listeners",		"listeners now" },
+	{ "stale",		"messages that crossed" },
+	{ "lies",		"lies" },
+	{ "attachments",	"attachments" },
+	{ "segments_mapped",	"segments mapped now" },
+	{ "mapping_requests",	"mapping requests" },
+	{ "mapping_us",		"time for them, us" },
+};
+
+#define NR_COUNTERS	(sizeof(counters) / sizeof(counters[0]))
+
+static const char * const titles[] = { "VM", "COUNTER", "VALUE" };
+
+static void take(struct json_object *line, void *owner)
+{
+	struct vmc_table *table = owner;
+	size_t i;
+
+	for (i = 0; i < NR_COUNTERS; i++) {
+		vmc_table_add(table, "%s", vmc_line_text(line, "name"));
+		vmc_table_add(table, "%s", counters[i].text);
+		vmc_table_add(table, "%llu",
+			      vmc_line_number(line, counters[i].key));
+	}
+}
+
+/**
+ * vmc_command_stats - show the counters of all VMs or of one
+ * @ctl: the command line
+ *
+ * Return: the exit status.
+ */
+int vmc_command_stats(const struct vmc_ctl *ctl)
+{
+	struct vmc_table table;
+	int status;
+
+	vmc_table_init(&table, titles, "--n");
+	status = vmc_request(ctl, "stats", take, &table);
+	vmc_table_print(&table);
+	return status;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef VMC_CIRCUIT_H
+#define VMC_CIRCUIT_H
+
+#include <linux/atomic.h>
+#include <linux/rcupdate.h>
+#include "../../proto/ring.h"
+#include "../../proto/state.h"
+
+struct sock;
+struct vmc_link;
+
+/**
+ * struct vmc_circuit - this VM's end of a circuit
+ *
+ * Born with the socket's CONNECTED or OFFER, freed by RCU after it let go.
+ * Between, exactly one socket has it.
+ */
+struct vmc_circuit {
+	/* Fixed after creation. */
+	struct vmc_link *link;
+	struct sock *sk;		/* lives as long, freed by RCU */
+	u32 slot;
+	u32 generation;
+	u32 tx_bytes;
+	u32 rx_bytes;
+	struct vmc_ctl *own;
+	const struct vmc_ctl *peer;
+	u8 *tx;
+	const u8 *rx;
+
+	/* Socket lock. The truth; shared memory only gets copies. */
+	u32 prod;
+	u32 cons;
+	u32 flags;
+	u32 peer_data_wait;	/* last answered */
+	u32 peer_space_wait;
+	enum vmc_state state;
+	bool is_lying;		/* the peer was caught */
+
+	/* Anyone who is about to sleep. */
+	atomic_t data_wait;
+	atomic_t space_wait;
+
+	struct rcu_head rcu;
+};
+
+struct vmc_circuit *vmc_circuit_create(const struct vmc_circuit_id *id,
+				       const struct vmc_ring_place *place,
+				       struct sock *sk, gfp_t gfp);
+void vmc_circuit_close(struct vmc_circuit *circuit, bool abort);
+void vmc_circuit_release(struct vmc_circuit *circuit);
+void vmc_circuit_reject(const struct vmc_circuit_id *id, u32 attachment);
+bool vmc_circuit_step(struct vmc_circuit *circuit, enum vmc_event event);
+u32 vmc_circuit_readable(struct vmc_circuit *circuit);
+u32 vmc_circuit_writable(struct vmc_circuit *circuit);
+u32 vmc_circuit_readable_hint(const struct vmc_circuit *circuit);
+u32 vmc_circuit_writable_hint(const struct vmc_circuit *circuit);
+void vmc_circuit_produce(struct vmc_circuit *circuit, u32 bytes);
+void vmc_circuit_consume(struct vmc_circuit *circuit, u32 bytes);
+void vmc_circuit_await_data(struct vmc_circuit *circuit);
+void vmc_circuit_await_space(struct vmc_circuit *circuit);
+void vmc_circuit_set_flags(struct vmc_circuit *circuit, u32 flags);
+u32 vmc_circuit_peer_flags(const struct vmc_circuit *circuit);
+
+#endif /* VMC_CIRCUIT_H */

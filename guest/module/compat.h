@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The only place that asks for the kernel's version, and what the debug build
+ * (VMC_DEBUG=1) checks of itself.
+ */
+#ifndef VMC_COMPAT_H
+#define VMC_COMPAT_H
+
+#include <linux/bug.h>
+#include <linux/socket.h>
+#include <linux/timer.h>
+#include <linux/version.h>
+
+#ifdef VMC_DEBUG
+#define vmc_assert(condition) WARN_ON_ONCE(!(condition))
+#else
+#define vmc_assert(condition) do { } while (0)
+#endif
+
+/* Renamed in 6.16. */
+#ifndef from_timer
+#define from_timer timer_container_of
+#endif
+
+/* bind() and connect() of proto_ops and proto take this since 6.19. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 19, 0)
+typedef struct sockaddr_unsized vmc_sockaddr;
+#else
+typedef struct sockaddr vmc_sockaddr;
+#endif
+
+#endif /* VMC_COMPAT_H */

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef VMC_DEVICE_H
+#define VMC_DEVICE_H
+
+#include <linux/types.h>
+#include "../../proto/wire.h"
+
+struct workqueue_struct;
+
+/**
+ * struct vmc_device_user - whom the device calls
+ * @message: an event other than KICK, in order, in process context; @bytes is
+ *	     what the switch wrote, unchecked
+ * @kick: a KICK came; bottom halves
+ * @gone: the device goes away; nothing comes after it; worker, as @message
+ */
+struct vmc_device_user {
+	void (*message)(const struct vmc_msg *msg, unsigned int bytes);
+	void (*kick)(u32 raw_link);
+	void (*gone)(void);
+};
+
+int vmc_device_register(const struct vmc_device_user *user);
+void vmc_device_unregister(void);
+bool vmc_device_is_present(void);
+int vmc_device_send(u32 attachment, u16 type, const void *body, gfp_t gfp);
+void vmc_device_kick(u32 link);
+void *vmc_device_map(u64 offset, u64 bytes);
+struct workqueue_struct *vmc_device_worker(void);
+
+#endif /* VMC_DEVICE_H */

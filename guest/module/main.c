@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * vmcircuit.ko: start and stop, in an order in which nothing is called before
+ * it is ready.
+ */
+#include <linux/module.h>
+#include "attach.h"
+#include "device.h"
+#include "dispatch.h"
+#include "inet.h"
+#include "link.h"
+#include "netdev.h"
+#include "proc.h"
+#include "route.h"
+#include "sock.h"
+
+static int __init vmc_init(void)
+{
+	int err;
+
+	vmc_link_init(vmc_sock_signal, vmc_dispatch_links_released);
+	vmc_attach_init(vmc_dispatch_switch_lost, vmc_dispatch_switch_found);
+	err = vmc_netdev_create();
+	if (err)
+		return err;
+	err = vmc_route_init();
+	if (err)
+		goto destroy_netdev;
+	err = vmc_device_register(&vmc_dispatch);
+	if (err)
+		goto exit_route;
+	err = vmc_proc_create();
+	if (err)
+		goto unregister_device;
+	/* Last, for a socket cannot be taken back. */
+	err = vmc_inet_register();
+	if (err)
+		goto remove_proc;
+	return 0;
+
+remove_proc:
+	vmc_proc_remove();
+unregister_device:
+	vmc_device_unregister();
+	vmc_attach_exit();
+exit_route:
+	vmc_route_exit();
+destroy_netdev:
+	vmc_netdev_destroy();
+	return err;
+}
+
+static void __exit vmc_exit(void)
+{
+	vmc_inet_unregister();
+	vmc_proc_remove();
+	vmc_device_unregister();
+	vmc_attach_exit();
+	vmc_route_exit();
+	vmc_netdev_destroy();
+}
+
+module_init(vmc_init);
+module_exit(vmc_exit);
+MODULE_DESCRIPTION("Circuit-switched sockets between virtual machines");
+MODULE_LICENSE("GPL");
+MODULE_VERSION("0.1.0");
+MODULE_ALIAS_NET_PF_PROTO_TYPE(PF_INET, 261, SOCK_STREAM);
+MODULE_ALIAS_NET_PF_PROTO_TYPE(PF_INET6, 261, SOCK_STREAM);

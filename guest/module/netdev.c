@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * circuit0: the interface that carries addresses and routes, but no packets.
+ * Whoever sends one (ping, a socket that is not ours) is told at once that the
+ * host is unreachable.
+ */
+#include <linux/icmpv6.h>
+#include <linux/if_arp.h>
+#include <linux/netdevice.h>
+#include <net/icmp.h>
+#include <net/net_namespace.h>
+#include "netdev.h"
+
+/* The largest packet that IPv4 knows. */
+#define NETDEV_MTU 65535
+
+static struct net_device *netdev;
+
+static netdev_tx_t netdev_xmit(struct sk_buff *skb, struct net_device *dev)
+{
+	if (skb->protocol == htons(ETH_P_IP))
+		icmp_ndo_send(skb, ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 0);
+	else if (skb->protocol == htons(ETH_P_IPV6))
+		icmpv6_ndo_send(skb, ICMPV6_DEST_UNREACH, ICMPV6_ADDR_UNREACH,
+				0);
+	DEV_STATS_INC(dev, tx_dropped);
+	kfree_skb(skb);
+	return NETDEV_TX_OK;
+}
+
+static const struct net_device_ops netdev_ops = {
+	.ndo_start_xmit = netdev_xmit,
+};
+
+static void netdev_setup(struct net_device *dev)
+{
+	dev->netdev_ops = &netdev_ops;
+	dev->type = ARPHRD_NONE;
+	dev->flags = IFF_NOARP;
+	dev->mtu = NETDEV_MTU;
+	dev->min_mtu = IPV6_MIN_MTU;
+	dev->max_mtu = NETDEV_MTU;
+	/* The switch gives addresses, nobody else. */
+	dev->priv_flags |= IFF_NO_QUEUE | IFF_NO_ADDRCONF;
+	dev->needs_free_netdev = true;
+}
+
+/**
+ * vmc_netdev_create - make circuit0 in the first network namespace
+ *
+ * Return: 0 or what register_netdev() says.
+ */
+int vmc_netdev_create(void)
+{
+	int err;
+
+	netdev = alloc_netdev(0, "circuit%d", NET_NAME_ENUM, netdev_setup);
+	if (!netdev)
+		return -ENOMEM;
+	netif_carrier_off(netdev);
+	err = register_netdev(netdev);
+	if (err) {
+		free_netdev(netdev);
+		netdev = NULL;
+	}
+	return err;
+}
+
+/**
+ * vmc_netdev_destroy - remove circuit0
+ */
+void vmc_netdev_destroy(void)
+{
+	unregister_netdev(netdev);
+	netdev = NULL;
+}
+
+/**
+ * vmc_netdev_set_carrier - show whether a switch is attached
+ * @is_up: it is
+ */
+void vmc_netdev_set_carrier(bool is_up)
+{
+	if (is_up)
+		netif_carrier_on(netdev);
+	else
+		netif_carrier_off(netdev);
+}
+
+/**
+ * vmc_netdev_is - whether this is circuit0
+ * @dev: any
+ */
+bool vmc_netdev_is(const struct net_device *dev)
+{
+	return dev == netdev;
+}
+
+/**
+ * vmc_netdev_ifindex - circuit0's index
+ */
+int vmc_netdev_ifindex(void)
+{
+	return netdev->ifindex;
+}
+
+/**
+ * vmc_netdev_mtu - circuit0's MTU, bytes
+ */
+unsigned int vmc_netdev_mtu(void)
+{
+	return READ_ONCE(netdev->mtu);
+}
+
+/**
+ * vmc_netdev_net - the network namespace whose sockets may be circuits
+ */
+struct net *vmc_netdev_net(void)
+{
+	return dev_net(netdev);
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * /proc/net/vmcircuit/ in the first network namespace:
+ *
+ *   status    lines "key value": the attachment
+ *   stats     lines "name value": the counters
+ *   circuits  a table with a header: who is connected to whom
+ */
+#include <linux/proc_fs.h>
+#include <linux/seq_file.h>
+#include <net/inet_sock.h>
+#include <net/net_namespace.h>
+#include "attach.h"
+#include "circuit.h"
+#include "link.h"
+#include "proc.h"
+#include "sock.h"
+#include "stats.h"
+
+static struct proc_dir_entry *proc_dir;
+
+static int status_show(struct seq_file *seq, void *v)
+{
+	vmc_attach_print(seq);
+	return 0;
+}
+
+static int stats_show(struct seq_file *seq, void *v)
+{
+	vmc_stats_print(seq);
+	return 0;
+}
+
+static void name_show(struct seq_file *seq, const struct sock *sk, bool remote)
+{
+	const struct inet_sock *inet = inet_sk(sk);
+	u16 port = ntohs(remote ? inet->inet_dport : inet->inet_sport);
+
+	if (sk->sk_family == AF_INET6)
+		seq_printf(seq, "[%pI6c]:%u", remote ? &sk->sk_v6_daddr :
+			   &sk->sk_v6_rcv_saddr, port);
+	else
+		seq_printf(seq, "%pI4:%u", remote ? &inet->inet_daddr :
+			   &inet->inet_saddr, port);
+}
+
+/* Under RCU; everything read here is a hint. */
+static void circuit_show(struct seq_file *seq, struct vmc_circuit *circuit)
+{
+	name_show(seq, circuit->sk, false);
+	seq_putc(seq, ' ');
+	name_show(seq, circuit->sk, true);
+	seq_printf(seq, " %s %s %u %u %u/%u %u/%u\n",
+		   vmc_state_name(READ_ONCE(circuit->state)),
+		   circuit->link->peer, circuit->link->id, circuit->slot,
+		   vmc_circuit_readable_hint(circuit), circuit->rx_bytes,
+		   circuit->tx_bytes - vmc_circuit_writable_hint(circuit),
+		   circuit->tx_bytes);
+}
+
+static int circuits_show(struct seq_file *seq, void *v)
+{
+	struct vmc_circuit *circuit;
+	struct vmc_link *link;
+	unsigned int id, slot;
+
+	seq_puts(seq, "local remote state peer link slot rx_fill/rx_bytes tx_fill/tx_bytes\n");
+	for (id = 0; id < VMC_MAX_LINKS; id++) {
+		link = vmc_link_get(id);
+		if (!link)
+			continue;
+		for (slot = 0; slot < READ_ONCE(link->nr_words) * 64; slot++) {
+			rcu_read_lock();
+			circuit = vmc_link_circuit(link, slot);
+			if (circuit)
+				circuit_show(seq, circuit);
+			rcu_read_unlock();
+		}
+		vmc_link_put(link);
+	}
+	return 0;
+}
+
+/**
+ * vmc_proc_create - make the files
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int vmc_proc_create(void)
+{
+	proc_dir = proc_mkdir("vmcircuit", init_net.proc_net);
+	if (!proc_dir)
+		return -ENOMEM;
+	if (!proc_create_single("status", 0444, proc_dir, status_show) ||
+	    !proc_create_single("stats", 0444, proc_dir, stats_show) ||
+	    !proc_create_single("circuits", 0400, proc_dir, circuits_show)) {
+		vmc_proc_remove();
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/**
+ * vmc_proc_remove - remove the files
+ */
+void vmc_proc_remove(void)
+{
+	proc_remove(proc_dir);
+}

@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A socket and its circuit: taking one, hearing of it, losing it. System calls
+ * are elsewhere (connect.c, listen.c, stream.c, sockopt.c); this file is what
+ * they and the doorbell have in common.
+ *
+ * Lock order, outermost first:
+ *
+ *   1. lock_sock(listening or connecting socket)
+ *   2. lock_sock(its shadow)
+ *   3. the socket's spinlock (bh_lock_sock), taken by doorbell and worker
+ *   4. vmc_listener.lock
+ *   5. vmc_link.lock
+ *   6. the locks in device.c
+ *
+ * A listener's lock may be followed by that of a child that nobody accepted;
+ * no other two sockets are locked at once. The table of listeners is locked
+ * outside 4, that of connects inside 3.
+ *
+ * Doorbells and messages from the switch find the socket perhaps owned by a
+ * system call. They then leave a note in vmc_sock.deferred, and release_sock()
+ * does what it says: nobody ever waits for a system call.
+ *
+ * Teardown. Who may still hold a socket when close() runs, and why each ends:
+ *   a. doorbells: under RCU, the socket is freed by RCU, and they check under
+ *      the spinlock that the circuit is still the socket's
+ *   b. the worker with an answer to CONNECT: holds a reference
+ *   c. the worker with an OFFER: holds a reference to the listener
+ *   d. the connect timer: holds a reference, close() stops it
+ *   e. poll() and system calls: hold the file, so close() has not run
+ */
+#define pr_fmt(fmt) "vmcircuit: " fmt
+#include <linux/slab.h>
+#include <net/inet_common.h>
+#include <net/ipv6.h>
+#include <net/tcp_states.h>
+#include "circuit.h"
+#include "compat.h"
+#include "device.h"
+#include "link.h"
+#include "sock.h"
+#include "stats.h"
+
+/* Called from doorbells when there is room again. */
+static void sock_write_space(struct sock *sk)
+{
+	struct socket_wq *wq;
+
+	rcu_read_lock();
+	wq = rcu_dereference(sk->sk_wq);
+	if (skwq_has_sleeper(wq))
+		wake_up_interruptible_poll(&wq->wait, EPOLLOUT | EPOLLWRNORM |
+					   EPOLLWRBAND);
+	if (wq && wq->fasync_list && !(sk->sk_shutdown & SEND_SHUTDOWN))
+		sock_wake_async(wq, SOCK_WAKE_SPACE, POLL_OUT);
+	rcu_read_unlock();
+}
+
+/* After the last reference, and a grace period. */
+static void sock_destruct(struct sock *sk)
+{
+	kfree(vmc_sk(sk)->listener);
+	if (sk->sk_family == AF_INET6)
+		inet6_sock_destruct(sk);
+	else
+		inet_sock_destruct(sk);
+}
+
+/**
+ * vmc_sock_init - set up our part of a new or cloned socket
+ * @sk: not yet visible to anyone
+ */
+void vmc_sock_init(struct sock *sk)
+{
+	struct vmc_sock *vs = vmc_sk(sk);
+
+	vs->shadow = NULL;
+	RCU_INIT_POINTER(vs->circuit, NULL);
+	vs->listener = NULL;
+	vs->is_fallback = false;
+	vs->has_mirrored_error = false;
+	vs->wants_space = false;
+	vs->cookie = 0;
+	vs->deferred = 0;
+	INIT_LIST_HEAD(&vs->accept_node);
+	timer_setup(&sk->sk_timer, NULL, 0);
+	sk->sk_write_space = sock_write_space;
+	sk->sk_destruct = sock_destruct;
+	/* Doorbells look at sockets under RCU. */
+	sock_set_flag(sk, SOCK_RCU_FREE);
+}
+
+static void name_to_inet6(const struct vmc_name *name, struct in6_addr *addr)
+{
+	if (name->family == VMC_FAMILY_INET) {
+		__be32 v4;
+
+		memcpy(&v4, name->address, sizeof(v4));
+		ipv6_addr_set_v4mapped(v4, addr);
+	} else {
+		memcpy(addr, name->address, sizeof(*addr));
+	}
+}
+
+/**
+ * vmc_sock_set_names - what getsockname() and getpeername() shall say
+ * @sk: locked
+ * @names: of a circuit
+ */
+void vmc_sock_set_names(struct sock *sk, const struct vmc_names *names)
+{
+	struct inet_sock *inet = inet_sk(sk);
+
+	inet->inet_num = le16_to_cpu(names->local.port);
+	inet->inet_sport = htons(inet->inet_num);
+	inet->inet_dport = htons(le16_to_cpu(names->remote.port));
+	if (names->local.family == VMC_FAMILY_INET) {
+		memcpy(&inet->inet_saddr, names->local.address, 4);
+		memcpy(&inet->inet_daddr, names->remote.address, 4);
+		inet->inet_rcv_saddr = inet->inet_saddr;
+	}
+	if (sk->sk_family == AF_INET6) {
+		name_to_inet6(&names->local, &sk->sk_v6_rcv_saddr);
+		name_to_inet6(&names->remote, &sk->sk_v6_daddr);
+		inet6_sk(sk)->saddr = sk->sk_v6_rcv_saddr;
+	}
+}
+
+/**
+ * vmc_sock_clear_names - the socket has no connection any more
+ * @sk: locked
+ */
+void vmc_sock_clear_names(struct sock *sk)
+{
+	static const struct vmc_names none = {
+		.local.family = VMC_FAMILY_INET,
+		.remote.family = VMC_FAMILY_INET,
+	};
+
+	vmc_sock_set_names(sk, &none);
+	if (sk->sk_family == AF_INET6) {
+		sk->sk_v6_rcv_saddr = in6addr_any;
+		sk->sk_v6_daddr = in6addr_any;
+		inet6_sk(sk)->saddr = in6addr_any;
+	}
+}
+
+/**
+ * vmc_sock_establish - the socket is connected by its circuit from now on
+ * @sk: owned, or its spinlock held; has names and a circuit
+ */
+void vmc_sock_establish(struct sock *sk)
+{
+	inet_sk_set_state(sk, TCP_ESTABLISHED);
+	/* For SIGIO, which nobody polls for. */
+	vmc_circuit_await_data(vmc_sock_circuit(sk));
+	/* The peer may have rung before anyone could hear it. */
+	vmc_sock_update(sk);
+}
+
+/* The peer's FIN: no more data after what is in the ring. */
+static void sock_fin(struct sock *sk, struct vmc_circuit *circuit)
+{
+	if (!vmc_circuit_step(circuit, VMC_EVENT_SHUT_RX))
+		return;
+	WRITE_ONCE(sk->sk_shutdown, sk->sk_shutdown | RCV_SHUTDOWN);
+	sock_set_flag(sk, SOCK_DONE);
+	inet_sk_set_state(sk, sk->sk_state == TCP_ESTABLISHED ?
+			  TCP_CLOSE_WAIT : TCP_CLOSE);
+	sk->sk_state_change(sk);
+	sk_wake_async(sk, SOCK_WAKE_WAITD,
+		      sk->sk_shutdown == SHUTDOWN_MASK ? POLL_HUP : POLL_IN);
+}
+
+/* What TCP tells who is reset in this state. */
+static int reset_error(const struct sock *sk)
+{
+	return sk->sk_state == TCP_CLOSE_WAIT ? EPIPE : ECONNRESET;
+}
+
+/**
+ * vmc_sock_update - act on what the peer said of itself
+ * @sk: owned, or its spinlock held
+ */
+void vmc_sock_update(struct sock *sk)
+{
+	struct vmc_circuit *circuit = vmc_sock_circuit(sk);
+	u32 flags;
+
+	if (!circuit || circuit->state == VMC_STATE_BROKEN ||
+	    sk->sk_state == TCP_SYN_SENT)
+		return;
+	flags = vmc_circuit_peer_flags(circuit);
+	vmc_circuit_readable(circuit);
+	if (circuit->is_lying) {
+		vmc_circuit_set_flags(circuit, VMC_CTL_RST | VMC_CTL_GONE);
+		vmc_sock_break(sk, ECONNRESET);
+		return;
+	}
+	if (flags & VMC_CTL_RST) {
+		vmc_sock_break(sk, reset_error(sk));
+		return;
+	}
+	if ((flags & VMC_CTL_FIN) && (circuit->state == VMC_STATE_OPEN ||
+				      circuit->state == VMC_STATE_TX_SHUT))
+		sock_fin(sk, circuit);
+	/* Gone without reading what we sent: TCP would answer with a reset. */
+	if ((flags & VMC_CTL_GONE) && sk->sk_state != TCP_CLOSE &&
+	    vmc_circuit_writable(circuit) < circuit->tx_bytes)
+		vmc_sock_break(sk, reset_error(sk));
+}
+
+/**
+ * vmc_sock_break - the circuit is of no more use
+ * @sk: owned, or its spinlock held; has a circuit
+ * @error: positive errno for the next system call
+ */
+void vmc_sock_break(struct sock *sk, int error)
+{
+	struct vmc_circuit *circuit = vmc_sock_circuit(sk);
+
+	if (!circuit || circuit->state == VMC_STATE_BROKEN ||
+	    !vmc_circuit_step(circuit, VMC_EVENT_BREAK))
+		return;
+	vmc_stat_inc(circuits_reset);
+	/* Both directions had ended: nobody is left who could care. */
+	if (sk->sk_state != TCP_CLOSE || sk->sk_shutdown != SHUTDOWN_MASK)
+		WRITE_ONCE(sk->sk_err, error);
+	WRITE_ONCE(sk->sk_shutdown, SHUTDOWN_MASK);
+	inet_sk_set_state(sk, TCP_CLOSE);
+	sk->sk_state_change(sk);
+	sk_error_report(sk);
+}
+
+/**
+ * vmc_sock_let_go - end the socket's part of its circuit
+ * @sk: owned; may sleep
+ * @abort: reset the peer instead of ending in order
+ */
+void vmc_sock_let_go(struct sock *sk, bool abort)
+{
+	struct vmc_circuit *circuit = vmc_sock_circuit(sk);
+
+	if (!circuit)
+		return;
+	/*
+	 * poll() may run beside a disconnect and store one more wait counter
+	 * in the control page, which then is somebody else's. All that does is
+	 * to have a bell rung for nothing, so no grace period is due here.
+	 */
+	RCU_INIT_POINTER(vmc_sk(sk)->circuit, NULL);
+	vmc_circuit_close(circuit, abort);
+}
+
+/**
+ * vmc_sock_abandon - end a circuit that nobody accepted
+ * @sk: never had a struct socket; the caller's reference is given up
+ *
+ * May sleep.
+ */
+void vmc_sock_abandon(struct sock *sk)
+{
+	lock_sock_nested(sk, SINGLE_DEPTH_NESTING);
+	vmc_sock_let_go(sk, true);
+	inet_sk_set_state(sk, TCP_CLOSE);
+	release_sock(sk);
+	sock_orphan(sk);
+	sock_put(sk);
+}
+
+/* The link is dead: its memory may go, so the circuit goes at once. */
+static void sock_lose_circuit(struct sock *sk)
+{
+	struct vmc_circuit *circuit = vmc_sock_circuit(sk);
+
+	if (!circuit)
+		return;
+	vmc_sock_break(sk, ECONNRESET);
+	RCU_INIT_POINTER(vmc_sk(sk)->circuit, NULL);
+	vmc_circuit_release(circuit);
+}
+
+/**
+ * vmc_sock_run_deferred - what others could not do while we owned the socket
+ * @sk: its spinlock held, still owned (called by release_sock())
+ */
+void vmc_sock_run_deferred(struct sock *sk)
+{
+	struct vmc_sock *vs = vmc_sk(sk);
+
+	if (test_and_clear_bit(VMC_DEFERRED_UPDATE, &vs->deferred))
+		vmc_sock_update(sk);
+	if (test_and_clear_bit(VMC_DEFERRED_RESET, &vs->deferred))
+		vmc_sock_break(sk, vs->reset_error);
+	if (test_and_clear_bit(VMC_DEFERRED_LINK_DOWN, &vs->deferred))
+		sock_lose_circuit(sk);
+}
+
+/* Lock the socket if it still has this circuit. Under RCU, BH off. */
+static bool sock_lock_for(struct sock *sk, struct vmc_circuit *circuit)
+{
+	bh_lock_sock(sk);
+	if (vmc_sock_circuit(sk) == circuit)
+		return true;
+	bh_unlock_sock(sk);
+	return false;
+}
+
+/*
+ * Whether the peer's flags tell a sleeper something. Unknown bits do not, or a
+ * hostile peer could keep us busy.
+ */
+static bool has_news(const struct vmc_circuit *circuit)
+{
+	return vmc_circuit_peer_flags(circuit) &
+	       (VMC_CTL_FIN | VMC_CTL_RST | VMC_CTL_GONE);
+}
+
+/*
+ * Somebody took the data before this bell was heard, and with the bell the
+ * request for it is used up: ask anew, on behalf of who still sleeps.
+ */
+static bool signal_has_data(struct sock *sk, struct vmc_circuit *circuit)
+{
+	struct socket_wq *wq = rcu_dereference(sk->sk_wq);
+
+	if (vmc_circuit_readable_hint(circuit))
+		return true;
+	if (!skwq_has_sleeper(wq) && !(wq && wq->fasync_list))
+		return false;
+	vmc_circuit_await_data(circuit);
+	return vmc_circuit_readable_hint(circuit);
+}
+
+/* As signal_has_data(), for who waits for room. */
+static bool signal_has_space(struct sock *sk, struct vmc_circuit *circuit)
+{
+	struct vmc_sock *vs = vmc_sk(sk);
+
+	if (!READ_ONCE(vs->wants_space))
+		return false;
+	if (!vmc_ring_is_roomy(vmc_circuit_writable_hint(circuit),
+			       circuit->tx_bytes)) {
+		vmc_circuit_await_space(circuit);
+		if (!vmc_ring_is_roomy(vmc_circuit_writable_hint(circuit),
+				       circuit->tx_bytes))
+			return false;
+	}
+	WRITE_ONCE(vs->wants_space, false);
+	return true;
+}
+
+/**
+ * vmc_sock_signal - a doorbell rang for a circuit
+ * @circuit: under RCU, bottom halves off
+ */
+void vmc_sock_signal(struct vmc_circuit *circuit)
+{
+	struct sock *sk = circuit->sk;
+
+	if (!sock_lock_for(sk, circuit))
+		return;
+	if (sock_owned_by_user(sk))
+		set_bit(VMC_DEFERRED_UPDATE, &vmc_sk(sk)->deferred);
+	else
+		vmc_sock_update(sk);
+	bh_unlock_sock(sk);
+
+	if (signal_has_data(sk, circuit))
+		sk->sk_data_ready(sk);
+	else if (has_news(circuit))
+		sk->sk_state_change(sk);
+	if (signal_has_space(sk, circuit))
+		sk->sk_write_space(sk);
+}
+
+/* Do it now, or let release_sock() do it and wake who sleeps meanwhile. */
+static void sock_do_or_defer(struct vmc_circuit *circuit,
+			     enum vmc_deferred what, int error)
+{
+	struct sock *sk = circuit->sk;
+
+	local_bh_disable();
+	if (sock_lock_for(sk, circuit)) {
+		if (what == VMC_DEFERRED_RESET)
+			vmc_sk(sk)->reset_error = error;
+		set_bit(what, &vmc_sk(sk)->deferred);
+		if (sock_owned_by_user(sk))
+			sk->sk_state_change(sk);
+		else
+			vmc_sock_run_deferred(sk);
+		bh_unlock_sock(sk);
+	}
+	local_bh_enable();
+}
+
+/**
+ * vmc_sock_link_down - the peer of this circuit's link is gone
+ * @circuit: under RCU
+ */
+void vmc_sock_link_down(struct vmc_circuit *circuit)
+{
+	sock_do_or_defer(circuit, VMC_DEFERRED_LINK_DOWN, 0);
+}
+
+/**
+ * vmc_sock_reset - the switch broke this circuit
+ * @circuit: under RCU
+ * @error: positive errno
+ */
+void vmc_sock_reset(struct vmc_circuit *circuit, int error)
+{
+	sock_do_or_defer(circuit, VMC_DEFERRED_RESET, error);
+}

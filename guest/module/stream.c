@@ -1,0 +1,544 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Data: send, receive, poll, half-close. Each call looks whether the socket
+ * has fallen back to TCP, and then is the shadow's; otherwise it does on rings
+ * what TCP does on its queues, step by step in TCP's order, because programs
+ * depend on which of several things they are told first.
+ */
+#include <linux/sockios.h>
+#include <asm/ioctls.h>
+#include <net/inet_common.h>
+#include <net/tcp_states.h>
+#include "circuit.h"
+#include "compat.h"
+#include "connect.h"
+#include "listen.h"
+#include "ring_copy.h"
+#include "shadow.h"
+#include "stats.h"
+#include "stream.h"
+
+/* Publish at least this often, so that both sides copy at the same time. */
+#define CHUNK_BYTES (64U << 10)
+
+static int fallback_send(struct sock *sk, struct msghdr *msg, size_t bytes)
+{
+	struct socket *shadow = vmc_sk(sk)->shadow;
+	int ret;
+
+	vmc_shadow_sync_error(sk);
+	ret = READ_ONCE(shadow->ops)->sendmsg(shadow, msg, bytes);
+	vmc_shadow_sync_error(sk);
+	return ret;
+}
+
+static int fallback_receive(struct sock *sk, struct msghdr *msg, size_t bytes,
+			    int flags)
+{
+	struct socket *shadow = vmc_sk(sk)->shadow;
+	int ret;
+
+	vmc_shadow_sync_error(sk);
+	ret = READ_ONCE(shadow->ops)->recvmsg(shadow, msg, bytes, flags);
+	vmc_shadow_sync_error(sk);
+	return ret;
+}
+
+/* Not owned: a hint, for which the circuit must not go away meanwhile. */
+static bool space_or_end(struct sock *sk)
+{
+	struct vmc_circuit *circuit;
+	bool ret = true;
+
+	rcu_read_lock();
+	circuit = rcu_dereference(vmc_sk(sk)->circuit);
+	if (circuit && !READ_ONCE(sk->sk_err) &&
+	    !(READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN))
+		ret = (vmc_circuit_peer_flags(circuit) &
+		       (VMC_CTL_GONE | VMC_CTL_RST)) ||
+		      vmc_ring_is_roomy(vmc_circuit_writable_hint(circuit),
+					circuit->tx_bytes);
+	rcu_read_unlock();
+	return ret;
+}
+
+/* Owned. Waits for room, or for a reason to stop. */
+static int wait_for_space(struct sock *sk, long *timeo)
+{
+	struct vmc_circuit *circuit = vmc_sock_circuit(sk);
+	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+	int err = 0;
+
+	add_wait_queue(sk_sleep(sk), &wait);
+	sk_set_bit(SOCKWQ_ASYNC_NOSPACE, sk);
+	WRITE_ONCE(vmc_sk(sk)->wants_space, true);
+	vmc_circuit_await_space(circuit);
+	if (!space_or_end(sk)) {
+		if (!*timeo)
+			err = -EAGAIN;
+		else if (signal_pending(current))
+			err = sock_intr_errno(*timeo);
+		else
+			sk_wait_event(sk, timeo, space_or_end(sk), &wait);
+	}
+	remove_wait_queue(sk_sleep(sk), &wait);
+	return err;
+}
+
+/*
+ * Owned. Copies what there is room for; 0 if there is none, -EFAULT if not one
+ * byte can be read without waiting for its page. The rings are never touched
+ * across such a wait: nobody can hold a dead peer's memory that way.
+ */
+static int send_some(struct vmc_circuit *circuit, struct msghdr *msg)
+{
+	u32 room = vmc_circuit_writable(circuit);
+	u32 bytes, copied;
+
+	bytes = min3((size_t)room, msg_data_left(msg), (size_t)CHUNK_BYTES);
+	if (!bytes)
+		return 0;
+	pagefault_disable();
+	copied = vmc_ring_copy_in(circuit, bytes, &msg->msg_iter);
+	pagefault_enable();
+	if (!copied)
+		return -EFAULT;
+	vmc_circuit_produce(circuit, copied);
+	return copied;
+}
+
+/* Owned; lets go of the socket to wait for the caller's pages. */
+static int fault_in(struct sock *sk, struct msghdr *msg, bool is_send)
+{
+	size_t bytes = min(msg_data_left(msg), (size_t)CHUNK_BYTES), missing;
+
+	release_sock(sk);
+	missing = is_send ? fault_in_iov_iter_readable(&msg->msg_iter, bytes) :
+			    fault_in_iov_iter_writeable(&msg->msg_iter, bytes);
+	lock_sock(sk);
+	return missing == bytes ? -EFAULT : 0;
+}
+
+/* Owned, connected. */
+static int circuit_send(struct sock *sk, struct msghdr *msg, long timeo)
+{
+	struct vmc_circuit *circuit;
+	int sent = 0, err, n;
+
+	for (;;) {
+		err = -EPIPE;
+		circuit = vmc_sock_circuit(sk);
+		if (sk->sk_err || (sk->sk_shutdown & SEND_SHUTDOWN) || !circuit)
+			goto stop;
+		if (!msg_data_left(msg))
+			return sent;
+		if (vmc_circuit_peer_flags(circuit) &
+		    (VMC_CTL_GONE | VMC_CTL_RST)) {
+			vmc_sock_update(sk);
+			if (sk->sk_err)
+				goto stop;
+			/*
+			 * The peer closed and we did not know: TCP takes the
+			 * data, and the answer is a reset.
+			 */
+			sent += msg_data_left(msg);
+			vmc_sock_break(sk, EPIPE);
+			return sent;
+		}
+		n = send_some(circuit, msg);
+		if (n < 0) {
+			err = fault_in(sk, msg, true);
+			if (err)
+				goto stop;
+			continue;
+		}
+		sent += n;
+		if (n)
+			continue;
+		if (circuit->is_lying) {
+			vmc_sock_update(sk);
+			continue;
+		}
+		err = wait_for_space(sk, &timeo);
+		if (err)
+			goto stop;
+	}
+stop:
+	return sent ?: sk_stream_error(sk, msg->msg_flags, err);
+}
+
+/**
+ * vmc_stream_send - the send() family of system calls
+ * @sock: ours
+ * @msg: flags and data
+ * @bytes: of data
+ *
+ * MSG_MORE and TCP_CORK may hold data back, they need not; a ring has no
+ * packets to fill, so what is written is there.
+ *
+ * Return: as sendmsg(2).
+ */
+int vmc_stream_send(struct socket *sock, struct msghdr *msg, size_t bytes)
+{
+	struct sock *sk = sock->sk;
+	int flags = msg->msg_flags, ret;
+	long timeo;
+
+	if ((flags & MSG_FASTOPEN) && msg->msg_name &&
+	    sk->sk_state == TCP_CLOSE) {
+		ret = vmc_connect(sock, msg->msg_name, msg->msg_namelen,
+				  flags & MSG_DONTWAIT ? O_NONBLOCK : 0);
+		if (ret)
+			return ret;
+		msg->msg_flags &= ~MSG_FASTOPEN;
+	}
+	if (READ_ONCE(vmc_sk(sk)->is_fallback))
+		return fallback_send(sk, msg, bytes);
+	if (flags & MSG_OOB)
+		return -EOPNOTSUPP;
+	lock_sock(sk);
+	timeo = sock_sndtimeo(sk, flags & MSG_DONTWAIT);
+	ret = 0;
+	if (((1 << sk->sk_state) & ~(TCPF_ESTABLISHED | TCPF_CLOSE_WAIT)))
+		ret = sk_stream_wait_connect(sk, &timeo);
+	if (ret)
+		ret = sk_stream_error(sk, flags, ret);
+	else
+		ret = circuit_send(sk, msg, timeo);
+	release_sock(sk);
+	return ret;
+}
+
+/* As space_or_end(), for more than @beyond_bytes to read. */
+static bool data_or_end(struct sock *sk, u32 beyond_bytes)
+{
+	struct vmc_circuit *circuit;
+	bool ret = true;
+
+	if (READ_ONCE(sk->sk_err) || (READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN))
+		return true;
+	rcu_read_lock();
+	circuit = rcu_dereference(vmc_sk(sk)->circuit);
+	if (circuit)
+		ret = vmc_circuit_readable_hint(circuit) > beyond_bytes ||
+		      (vmc_circuit_peer_flags(circuit) &
+		       (VMC_CTL_FIN | VMC_CTL_RST));
+	else
+		ret = sk->sk_state == TCP_CLOSE;
+	rcu_read_unlock();
+	return ret;
+}
+
+/* Owned. Waits until more than that can be read, or there is an end. */
+static void wait_for_data(struct sock *sk, u32 beyond_bytes, long *timeo)
+{
+	struct vmc_circuit *circuit = vmc_sock_circuit(sk);
+	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+
+	add_wait_queue(sk_sleep(sk), &wait);
+	sk_set_bit(SOCKWQ_ASYNC_WAITDATA, sk);
+	if (circuit)
+		vmc_circuit_await_data(circuit);
+	sk_wait_event(sk, timeo, data_or_end(sk, beyond_bytes), &wait);
+	sk_clear_bit(SOCKWQ_ASYNC_WAITDATA, sk);
+	remove_wait_queue(sk_sleep(sk), &wait);
+}
+
+/*
+ * Owned. Takes what is there, at most @bytes; 0 if nothing is, -EFAULT as in
+ * send_some().
+ */
+static int receive_some(struct vmc_circuit *circuit, struct msghdr *msg,
+			u32 skip, size_t bytes, int flags)
+{
+	u32 fill = vmc_circuit_readable(circuit);
+	u32 wish, copied;
+
+	if (fill <= skip)
+		return 0;
+	wish = min3((size_t)(fill - skip), bytes, (size_t)CHUNK_BYTES);
+	if (flags & MSG_TRUNC) {
+		copied = wish;
+	} else {
+		pagefault_disable();
+		copied = vmc_ring_copy_out(circuit, skip, wish, &msg->msg_iter);
+		pagefault_enable();
+		if (!copied)
+			return -EFAULT;
+	}
+	if (!(flags & MSG_PEEK))
+		vmc_circuit_consume(circuit, copied);
+	return copied;
+}
+
+/*
+ * Owned. What a receiver with nothing to read is told: 1 to wait, otherwise
+ * what recv() returns.
+ */
+static int receive_verdict(struct sock *sk, long timeo)
+{
+	if (sock_flag(sk, SOCK_DONE))
+		return 0;
+	if (sk->sk_err)
+		return sock_error(sk);
+	if (sk->sk_shutdown & RCV_SHUTDOWN)
+		return 0;
+	if (sk->sk_state == TCP_CLOSE)
+		return -ENOTCONN;
+	if (!timeo) {
+		/* SIGIO shall tell of what comes next. */
+		if (sock_flag(sk, SOCK_FASYNC) && vmc_sock_circuit(sk))
+			vmc_circuit_await_data(vmc_sock_circuit(sk));
+		return -EAGAIN;
+	}
+	if (signal_pending(current))
+		return sock_intr_errno(timeo);
+	return 1;
+}
+
+/* Owned. */
+static int circuit_receive(struct sock *sk, struct msghdr *msg, size_t bytes,
+			   int flags, long timeo)
+{
+	int target = sock_rcvlowat(sk, flags & MSG_WAITALL, bytes);
+	struct vmc_circuit *circuit;
+	int received = 0, n;
+
+	for (;;) {
+		u32 skip = flags & MSG_PEEK ? received : 0;
+
+		circuit = vmc_sock_circuit(sk);
+		n = circuit ? receive_some(circuit, msg, skip,
+					   bytes - received, flags) : 0;
+		if (n < 0) {
+			n = fault_in(sk, msg, false);
+			if (n)
+				return received ?: n;
+			continue;
+		}
+		received += n;
+		if (received >= bytes && received)
+			break;
+		if (n)
+			continue;
+		if (received >= target)
+			break;
+		/* A FIN may be there already, with its bell under way. */
+		vmc_sock_update(sk);
+		circuit = vmc_sock_circuit(sk);
+		if (circuit && vmc_circuit_readable(circuit) > skip) {
+			if (!bytes)
+				return 0;
+			continue;
+		}
+		if (received) {
+			if (sk->sk_err || sk->sk_state == TCP_CLOSE ||
+			    (sk->sk_shutdown & RCV_SHUTDOWN) || !timeo ||
+			    signal_pending(current))
+				break;
+			/* A sender without room may sleep until we take some. */
+			if (circuit &&
+			    !vmc_ring_is_roomy(circuit->rx_bytes - skip,
+					       circuit->rx_bytes))
+				break;
+		} else {
+			n = receive_verdict(sk, timeo);
+			if (n <= 0)
+				return n;
+		}
+		wait_for_data(sk, skip, &timeo);
+	}
+	return received;
+}
+
+/**
+ * vmc_stream_receive - the recv() family of system calls
+ * @sock: ours
+ * @msg: where to
+ * @bytes: room there
+ * @flags: MSG_
+ *
+ * Return: as recvmsg(2).
+ */
+int vmc_stream_receive(struct socket *sock, struct msghdr *msg, size_t bytes,
+		       int flags)
+{
+	struct sock *sk = sock->sk;
+	int ret;
+
+	if (READ_ONCE(vmc_sk(sk)->is_fallback))
+		return fallback_receive(sk, msg, bytes, flags);
+	if (flags & MSG_ERRQUEUE)
+		return -EAGAIN;	/* a circuit queues no errors */
+	lock_sock(sk);
+	if (sk->sk_state == TCP_LISTEN)
+		ret = -ENOTCONN;
+	else if (flags & MSG_OOB)
+		ret = -EINVAL;	/* as TCP: no urgent data */
+	else
+		ret = circuit_receive(sk, msg, bytes, flags,
+				      sock_rcvtimeo(sk, flags & MSG_DONTWAIT));
+	release_sock(sk);
+	if (ret >= 0)
+		msg->msg_namelen = 0;
+	return ret;
+}
+
+/* Under RCU. Asks for bells on what is not there, and looks again. */
+static __poll_t circuit_poll(struct sock *sk, struct vmc_circuit *circuit,
+			     __poll_t wanted)
+{
+	/* The sender stops to send when the ring is more than two thirds full. */
+	u32 target = min_t(u32, sock_rcvlowat(sk, 0, INT_MAX),
+			   circuit->rx_bytes / 2);
+	__poll_t mask = 0;
+
+	if (wanted & (EPOLLIN | EPOLLRDNORM)) {
+		/*
+		 * Always, though there may be data: an edge-triggered waiter
+		 * wants to hear of the data after these, too.
+		 */
+		vmc_circuit_await_data(circuit);
+		if (vmc_circuit_readable_hint(circuit) >= target)
+			mask |= EPOLLIN | EPOLLRDNORM;
+	}
+	if (!(wanted & (EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND)))
+		return mask;
+	if (READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN)
+		return mask | EPOLLOUT | EPOLLWRNORM;
+	if (!vmc_ring_is_roomy(vmc_circuit_writable_hint(circuit),
+			       circuit->tx_bytes)) {
+		WRITE_ONCE(vmc_sk(sk)->wants_space, true);
+		vmc_circuit_await_space(circuit);
+		if (!vmc_ring_is_roomy(vmc_circuit_writable_hint(circuit),
+				       circuit->tx_bytes))
+			return mask;
+	}
+	return mask | EPOLLOUT | EPOLLWRNORM;
+}
+
+static __poll_t listener_poll(struct sock *sk)
+{
+	struct socket *shadow = vmc_sk(sk)->shadow;
+	__poll_t mask = 0;
+
+	if (vmc_listen_has_child(sk))
+		mask |= EPOLLIN | EPOLLRDNORM;
+	return mask | READ_ONCE(shadow->ops)->poll(NULL, shadow, NULL);
+}
+
+static __poll_t fallback_poll(struct sock *sk)
+{
+	struct socket *shadow = vmc_sk(sk)->shadow;
+	__poll_t mask;
+
+	vmc_shadow_sync_error(sk);
+	/* The waiter is on our queue, which is the shadow's as well. */
+	mask = READ_ONCE(shadow->ops)->poll(NULL, shadow, NULL);
+	return mask | (READ_ONCE(sk->sk_err) ? EPOLLERR : 0);
+}
+
+/**
+ * vmc_stream_poll - poll(), select(), epoll
+ * @file: of the socket
+ * @sock: ours
+ * @wait: how to wait
+ *
+ * Return: the events that TCP would report.
+ */
+__poll_t vmc_stream_poll(struct file *file, struct socket *sock,
+			 poll_table *wait)
+{
+	__poll_t wanted = poll_requested_events(wait), mask = 0;
+	struct sock *sk = sock->sk;
+	struct vmc_circuit *circuit;
+	u8 shutdown;
+	int state;
+
+	sock_poll_wait(file, sock, wait);
+	state = inet_sk_state_load(sk);
+	if (state == TCP_LISTEN)
+		return listener_poll(sk);
+	if (READ_ONCE(vmc_sk(sk)->is_fallback))
+		return fallback_poll(sk);
+
+	rcu_read_lock();
+	circuit = rcu_dereference(vmc_sk(sk)->circuit);
+	if (circuit)
+		mask |= circuit_poll(sk, circuit, wanted);
+	else if (state != TCP_SYN_SENT)
+		mask |= EPOLLOUT | EPOLLWRNORM;
+	rcu_read_unlock();
+
+	shutdown = READ_ONCE(sk->sk_shutdown);
+	if (shutdown == SHUTDOWN_MASK || state == TCP_CLOSE)
+		mask |= EPOLLHUP;
+	if (shutdown & RCV_SHUTDOWN)
+		mask |= EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
+	smp_rmb();
+	if (READ_ONCE(sk->sk_err) ||
+	    !skb_queue_empty_lockless(&sk->sk_error_queue))
+		mask |= EPOLLERR;
+	return mask;
+}
+
+/**
+ * vmc_stream_ioctl - SIOCINQ and its like
+ * @sk: ours
+ * @cmd: which
+ * @ret_value: the answer, bytes
+ *
+ * SIOCOUTQ counts what the peer's application has not read.
+ *
+ * Return: 0, -EINVAL on a listener, -ENOIOCTLCMD for others.
+ */
+int vmc_stream_ioctl(struct sock *sk, int cmd, int *ret_value)
+{
+	struct vmc_circuit *circuit;
+	int err = 0;
+
+	if (READ_ONCE(vmc_sk(sk)->is_fallback)) {
+		struct sock *tcp = vmc_sk(sk)->shadow->sk;
+
+		return tcp->sk_prot->ioctl(tcp, cmd, ret_value);
+	}
+	if (sk->sk_state == TCP_LISTEN)
+		return -EINVAL;
+	lock_sock(sk);
+	circuit = vmc_sock_circuit(sk);
+	switch (cmd) {
+	case SIOCINQ:
+		*ret_value = circuit ? vmc_circuit_readable(circuit) : 0;
+		break;
+	case SIOCOUTQ:
+		*ret_value = circuit ? circuit->tx_bytes -
+				       vmc_circuit_writable(circuit) : 0;
+		break;
+	case SIOCATMARK:
+	case SIOCOUTQNSD:
+		*ret_value = 0;
+		break;
+	default:
+		err = -ENOIOCTLCMD;
+	}
+	release_sock(sk);
+	return err;
+}
+
+/**
+ * vmc_stream_shutdown - the sending half of shutdown()
+ * @sk: owned; the kernel has set sk_shutdown and knows the socket is connected
+ * @how: RCV_SHUTDOWN, SEND_SHUTDOWN
+ */
+void vmc_stream_shutdown(struct sock *sk, int how)
+{
+	struct vmc_circuit *circuit = vmc_sock_circuit(sk);
+
+	if (!(how & SEND_SHUTDOWN) || !circuit ||
+	    !((1 << sk->sk_state) & (TCPF_ESTABLISHED | TCPF_CLOSE_WAIT)) ||
+	    !vmc_circuit_step(circuit, VMC_EVENT_SHUT_TX))
+		return;
+	inet_sk_set_state(sk, sk->sk_state == TCP_ESTABLISHED ?
+			  TCP_FIN_WAIT2 : TCP_CLOSE);
+	vmc_circuit_set_flags(circuit, VMC_CTL_FIN);
+}

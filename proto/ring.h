@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * What lies in shared memory, and the arithmetic on it. Normative text:
+ * doc/protocol.md.
+ *
+ * A link joins two VMs (or the two ends of a VM's circuits to itself). It has
+ * two segments; each side writes one of them and only reads the other:
+ *
+ *   0                              struct vmc_segment_header
+ *   VMC_CTL_OFFSET                 struct vmc_ctl [VMC_SLOTS_PER_LINK]
+ *   VMC_RINGS_OFFSET               rings, page-aligned, placed by the switch
+ *
+ * A circuit has a slot: one ring and one control page in each segment. All
+ * that an end says about a circuit stands in its own control page, so that a
+ * page can be given to an application without giving it anything else.
+ *
+ * Data and sleeping (producer P, consumer C; each letter pairs with its twin):
+ *
+ *   P: write data                        C: load prod         acquire (A')
+ *      store prod        release (A)        check, copy data out
+ *      full barrier      (B)                store cons        release (C)
+ *      load C.data_wait, ring if new        full barrier      (D)
+ *   P: load cons         acquire (C')       load P.space_wait, ring if new and
+ *      check, write data                    the ring is roomy
+ *   before C sleeps:  data_wait++,  full barrier (B'), look at prod again
+ *   before P sleeps:  space_wait++, full barrier (D'), look at cons again
+ *
+ * prod and cons run freely over 2^32; their difference is the fill, and a fill
+ * above the ring's size is a lie. A wait counter that differs from the value
+ * last seen asks for one doorbell; it is remembered before the bell is rung.
+ *
+ * Closing: FIN and RST are set after the last store to prod with release, and
+ * read with acquire before prod, so who sees FIN sees the final prod. GONE says
+ * that the end reads no more. Each change of the flags rings.
+ *
+ * Doorbell (ringer R, listener L), one bit for each slot, in two bitmaps:
+ *
+ *   R: change what the bell tells of         L: ack ^= bits of pending ^ ack
+ *      full barrier      (E)                    full barrier     (E')
+ *      pending ^ ack has the bit? done          look at those circuits
+ *      pending ^= bit
+ *      full barrier      (F)                 L, when done: kick_wanted++
+ *      load L.kick_wanted; if new: kick         full barrier     (F')
+ *                                               look at the bitmaps again
+ *
+ * pending stands in R's segment, ack in L's; each keeps a private copy and
+ * only ever stores to the shared one.
+ */
+#ifndef VMC_PROTO_RING_H
+#define VMC_PROTO_RING_H
+
+#include <linux/types.h>
+#include "limits.h"
+#include "wire.h"
+
+#define VMC_LINE_BYTES			64
+#define VMC_BELL_WORDS			(VMC_SLOTS_PER_LINK / 64)
+
+#define VMC_SEGMENT_MAGIC		0x31474553434d56ULL	/* "VMCSEG1" */
+#define VMC_SWITCH_MAGIC		0x31475753434d56ULL	/* "VMCSWG1" */
+
+/* Flags of a control page, written by its owner. */
+#define VMC_CTL_FIN			1U	/* prod is final */
+#define VMC_CTL_RST			2U	/* reset; what is in the ring may be read */
+#define VMC_CTL_GONE			4U	/* reads no more */
+
+/*
+ * The start of a segment. Writer: the side that writes the segment, but for
+ * magic, which the switch writes before anyone maps it. All else is 0 at first.
+ */
+struct vmc_segment_header {
+	__le64	magic;
+	__u8	pad0[VMC_LINE_BYTES - 8];
+
+	__le32	kick_wanted;	/* counts: "send me a KICK, I do not look" */
+	__u8	pad1[VMC_LINE_BYTES - 4];
+
+	__le64	pending[VMC_BELL_WORDS];	/* bells this side rings */
+	__le64	ack[VMC_BELL_WORDS];		/* bells this side has heard */
+};
+VMC_OFFSET_IS(struct vmc_segment_header, kick_wanted, 64);
+VMC_OFFSET_IS(struct vmc_segment_header, pending, 128);
+VMC_SIZE_IS(struct vmc_segment_header, 128 + 16 * VMC_BELL_WORDS);
+
+/*
+ * One end's control page of one circuit. Writer: that end. The switch clears
+ * it before each use of the slot. Lines are grouped by who polls them.
+ */
+struct vmc_ctl {
+	__le32	prod;		/* bytes ever put into this end's tx ring */
+	__le32	flags;		/* VMC_CTL_ */
+	__u8	pad0[VMC_LINE_BYTES - 8];
+
+	__le32	cons;		/* bytes ever taken from this end's rx ring */
+	__u8	pad1[VMC_LINE_BYTES - 4];
+
+	__le32	data_wait;	/* counts: "ring when there is data" */
+	__le32	space_wait;	/* counts: "ring when there is space" */
+	__u8	pad2[VMC_LINE_BYTES - 8];
+
+	__u8	pad3[VMC_PAGE_BYTES - 3 * VMC_LINE_BYTES];
+};
+VMC_OFFSET_IS(struct vmc_ctl, cons, 64);
+VMC_OFFSET_IS(struct vmc_ctl, data_wait, 128);
+VMC_SIZE_IS(struct vmc_ctl, VMC_PAGE_BYTES);
+
+#define VMC_CTL_OFFSET			(4ULL * VMC_PAGE_BYTES)
+#define VMC_RINGS_OFFSET		(VMC_CTL_OFFSET + \
+					 (__u64)VMC_SLOTS_PER_LINK * \
+					 VMC_PAGE_BYTES)
+_Static_assert(sizeof(struct vmc_segment_header) <= VMC_CTL_OFFSET,
+	       "the segment header overlaps the control pages");
+
+/* The switch's own page in each VM's window. Writer: the switch. */
+struct vmc_switch_page {
+	__le64	magic;
+	__le64	epoch;
+	__le32	heartbeat;	/* advances each VMC_HEARTBEAT_MS */
+	__u8	pad[VMC_PAGE_BYTES - 20];
+};
+VMC_SIZE_IS(struct vmc_switch_page, VMC_PAGE_BYTES);
+
+/**
+ * vmc_ring_size_is_valid - whether a ring may have this size
+ * @bytes: size in bytes, unchecked
+ */
+static inline int vmc_ring_size_is_valid(__u32 bytes)
+{
+	return bytes >= VMC_RING_MIN_BYTES && bytes <= VMC_RING_MAX_BYTES &&
+	       !(bytes & (bytes - 1));
+}
+
+/**
+ * vmc_ring_size_for - the ring size that serves a wish
+ * @wish_bytes: wished size in bytes, 0 for the default; clamped
+ *
+ * Return: a valid size, the wish rounded up to a power of two.
+ */
+static inline __u32 vmc_ring_size_for(__u32 wish_bytes)
+{
+	__u32 bytes = VMC_RING_MIN_BYTES;
+
+	if (!wish_bytes)
+		return VMC_RING_DEFAULT_BYTES;
+	while (bytes < wish_bytes && bytes < VMC_RING_MAX_BYTES)
+		bytes <<= 1;
+	return bytes;
+}
+
+/**
+ * vmc_ring_fill - bytes in the ring
+ * @prod: bytes ever put in
+ * @cons: bytes ever taken out
+ *
+ * Return: the fill; above the ring's size when one of the two is a lie.
+ */
+static inline __u32 vmc_ring_fill(__u32 prod, __u32 cons)
+{
+	return prod - cons;
+}
+
+/**
+ * vmc_ring_span - how far one can go from an index without wrapping
+ * @index: free-running index
+ * @ring_bytes: size of the ring, a power of two
+ * @wish_bytes: upper bound
+ *
+ * Return: the smaller of @wish_bytes and the distance to the ring's end.
+ */
+static inline __u32 vmc_ring_span(__u32 index, __u32 ring_bytes,
+				  __u32 wish_bytes)
+{
+	__u32 to_end = ring_bytes - (index & (ring_bytes - 1));
+
+	return wish_bytes < to_end ? wish_bytes : to_end;
+}
+
+/**
+ * vmc_ring_is_roomy - whether a waiting producer should be woken
+ * @space_bytes: free bytes
+ * @ring_bytes: size of the ring
+ *
+ * A third free, as TCP has it: one wake-up for much space, and poll() and the
+ * bell agree.
+ */
+static inline int vmc_ring_is_roomy(__u32 space_bytes, __u32 ring_bytes)
+{
+	return space_bytes >= ring_bytes / 3;
+}
+
+/**
+ * vmc_ring_fits - whether a ring lies inside a segment, after its header
+ * @offset: ring's offset in the segment, bytes, unchecked
+ * @bytes: ring's size, unchecked
+ * @segment_bytes: the segment's size, trusted
+ */
+static inline int vmc_ring_fits(__u64 offset, __u32 bytes, __u64 segment_bytes)
+{
+	return vmc_ring_size_is_valid(bytes) && offset >= VMC_RINGS_OFFSET &&
+	       !(offset & (VMC_PAGE_BYTES - 1)) && offset <= segment_bytes &&
+	       bytes <= segment_bytes - offset;
+}
+
+#endif /* VMC_PROTO_RING_H */

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef VMC_SWITCH_CIRCUIT_H
+#define VMC_SWITCH_CIRCUIT_H
+
+#include <stdint.h>
+
+#include "proto/state.h"
+#include "proto/wire.h"
+
+/* A freed slot rests until this many others were freed after it. */
+#define VMC_SLOT_REST		64
+
+struct vmc_dial;
+
+/* One circuit. Its ends are numbered as those of its link. */
+struct vmc_circuit {
+	uint32_t generation;		/* 0: the slot was never used */
+	uint32_t next_free;
+	enum vmc_state states[2];	/* both FREE: not in use */
+	unsigned int dialler;		/* the end that dialled */
+	struct vmc_dial *dial;		/* while the dialler is CONNECTING */
+	uint64_t offsets[2];		/* of the ring that the end writes */
+	uint32_t bytes[2];
+	struct vmc_name names[2];	/* of each end */
+	uint64_t opened_ms;
+};
+
+/* The circuits of one link. */
+struct vmc_circuit_table {
+	uint32_t nr_open;
+	uint32_t nr_fresh;	/* slots that were ever used */
+	uint32_t nr_resting;	/* freed slots, oldest first */
+	uint32_t oldest;
+	uint32_t newest;
+	struct vmc_circuit circuits[VMC_SLOTS_PER_LINK];
+};
+
+enum vmc_circuit_claim {
+	VMC_CLAIM_GOOD,
+	VMC_CLAIM_STALE,	/* existed once: messages crossed */
+	VMC_CLAIM_LIE,		/* never existed */
+};
+
+int vmc_circuit_take(struct vmc_circuit_table *table, uint32_t *ret_slot);
+void vmc_circuit_give(struct vmc_circuit_table *table, uint32_t slot);
+enum vmc_circuit_claim
+vmc_circuit_find(struct vmc_circuit_table *table, uint32_t raw_slot,
+		 uint32_t raw_generation, struct vmc_circuit **ret_circuit);
+
+#endif /* VMC_SWITCH_CIRCUIT_H */

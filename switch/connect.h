@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef VMC_SWITCH_CONNECT_H
+#define VMC_SWITCH_CONNECT_H
+
+#include "switch/link.h"
+
+/* The switch's VMs: all that a connect needs to find its way. */
+struct vmc_vm_table {
+	const struct vmc_config *config;
+	unsigned int nr;
+	struct vmc_vm *vms;
+};
+
+void vmc_connect_dial(struct vmc_vm_table *table, struct vmc_vm *vm,
+		      const struct vmc_connect *raw_connect);
+void vmc_connect_cancel(struct vmc_vm *vm, uint32_t cookie);
+void vmc_connect_answer(struct vmc_vm *vm, unsigned int type,
+			const struct vmc_circuit_id *raw_id,
+			uint32_t raw_error);
+void vmc_connect_leave(struct vmc_vm *vm);
+bool vmc_connect_owns(const struct vmc_vm *vm, const struct vmc_name *name);
+
+#endif /* VMC_SWITCH_CONNECT_H */

@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A link: what two VMs share. Owns the two segments, the ring space in them
+ * and the table of circuits; the mappings belong to the VMs' windows. Called
+ * by broker.c and connect.c.
+ */
+#include <endian.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "switch/link.h"
+
+/**
+ * vmc_link_is_self - whether both ends are in one VM
+ * @link: the link
+ */
+bool vmc_link_is_self(const struct vmc_link *link)
+{
+	return link->ends[0].vm == link->ends[1].vm;
+}
+
+/* Give the VM a number for this end of the link. */
+static int enter(struct vmc_link *link, unsigned int end, struct vmc_vm *vm)
+{
+	uint32_t id = 0;
+
+	while (id < VMC_MAX_LINKS && vm->links[id])
+		id++;
+	if (id == VMC_MAX_LINKS)
+		return -ENOBUFS;
+	if (!++vm->link_generation)
+		vm->link_generation = 1;
+	vm->links[id] = link;
+	vm->link_ends[id] = end;
+	link->ends[end].vm = vm;
+	link->ends[end].id = id;
+	link->ends[end].generation = vm->link_generation;
+	return 0;
+}
+
+static void unmap(struct vmc_link_end *end)
+{
+	struct vmc_window *window = &end->vm->connection.window;
+
+	if (end->tx)
+		vmc_window_unmap(window, end->tx);
+	if (end->rx)
+		vmc_window_unmap(window, end->rx);
+	end->tx = NULL;
+	end->rx = NULL;
+}
+
+static void leave(struct vmc_link_end *end)
+{
+	if (!end->vm)
+		return;
+	end->vm->links[end->id] = NULL;
+	end->vm->kicks &= ~(1ULL << end->id);
+	end->vm = NULL;
+}
+
+static void destroy(struct vmc_link *link)
+{
+	leave(&link->ends[0]);
+	leave(&link->ends[1]);
+	vmc_segment_destroy(&link->segments[0]);
+	vmc_segment_destroy(&link->segments[1]);
+	free(link);
+}
+
+static void send_up(struct vmc_link *link, unsigned int i)
+{
+	const struct vmc_link_end *end = &link->ends[i];
+	const struct vmc_link_end *peer = &link->ends[!i];
+	const struct vmc_window *window = &end->vm->connection.window;
+	/* End 1 of a link to oneself uses the mappings of end 0. */
+	const struct vmc_mapping *tx = end->tx ? end->tx : peer->rx;
+	const struct vmc_mapping *rx = end->rx ? end->rx : peer->tx;
+	struct vmc_link_up up = {
+		.link = htole32(end->id),
+		.generation = htole32(end->generation),
+		.tx_window = htole64(vmc_window_offset(window, tx)),
+		.rx_window = htole64(vmc_window_offset(window, rx)),
+		.segment_bytes = htole64(VMC_SEGMENT_BYTES),
+	};
+
+	memcpy(up.peer, peer->vm->config->name, sizeof(up.peer));
+	vmc_vm_send(end->vm, VMC_MSG_LINK_UP, &up);
+}
+
+static void fail(struct vmc_link *link)
+{
+	link->ops->failed(link);
+	unmap(&link->ends[0]);
+	unmap(&link->ends[1]);
+	destroy(link);
+}
+
+static void mapping_done(struct vmc_mapping *mapping, int error)
+{
+	struct vmc_link *link = mapping->owner;
+
+	if (error) {
+		vmc_log(VMC_LOG_WARNING,
+			"the link of \"%s\" and \"%s\" cannot be mapped: %s",
+			link->ends[0].vm->config->name,
+			link->ends[1].vm->config->name, strerror(-error));
+		fail(link);
+		return;
+	}
+	if (--link->nr_unmapped)
+		return;
+	link->state = VMC_LINK_UP;
+	send_up(link, 0);
+	send_up(link, 1);
+	link->ops->up(link);
+}
+
+/* Ask for both segments in the window of one end. */
+static int map(struct vmc_link *link, unsigned int i, bool is_self)
+{
+	struct vmc_link_end *end = &link->ends[i];
+	struct vmc_window *window = &end->vm->connection.window;
+	int error;
+
+	error = vmc_window_map(window, link->segments[i].fd, VMC_SEGMENT_BYTES,
+			       true, mapping_done, link, &end->tx);
+	if (error)
+		return error;
+	error = vmc_window_map(window, link->segments[!i].fd,
+			       VMC_SEGMENT_BYTES, is_self, mapping_done, link,
+			       &end->rx);
+	if (error)
+		return error;
+	link->nr_unmapped += 2;
+	return 0;
+}
+
+/**
+ * vmc_link_create - begin to join two VMs
+ * @a: one VM, which becomes end 0
+ * @b: the other or the same
+ * @ops: called later; up() once, or failed()
+ * @ret_link: the link, being mapped
+ *
+ * Return: 0; -ENOBUFS when a VM has no link or stride left; -ENOMEM; or the
+ * error of making or mapping the segments.
+ */
+int vmc_link_create(struct vmc_vm *a, struct vmc_vm *b,
+		    const struct vmc_link_ops *ops,
+		    struct vmc_link **ret_link)
+{
+	struct vmc_link *link = calloc(1, sizeof(*link));
+	int error;
+
+	if (!link)
+		return -ENOMEM;
+	link->state = VMC_LINK_MAPPING;
+	link->ops = ops;
+	link->segments[0].fd = -1;
+	link->segments[1].fd = -1;
+	TAILQ_INIT(&link->dials);
+	vmc_buddy_init(&link->rings[0]);
+	vmc_buddy_init(&link->rings[1]);
+	error = enter(link, 0, a);
+	if (error)
+		goto destroy_link;
+	error = enter(link, 1, b);
+	if (error)
+		goto destroy_link;
+	error = vmc_segment_create(&link->segments[0]);
+	if (error)
+		goto destroy_link;
+	error = vmc_segment_create(&link->segments[1]);
+	if (error)
+		goto destroy_link;
+	error = map(link, 0, a == b);
+	if (!error && a != b)
+		error = map(link, 1, false);
+	if (error)
+		goto unmap_ends;
+	*ret_link = link;
+	return 0;
+
+unmap_ends:
+	unmap(&link->ends[0]);
+	unmap(&link->ends[1]);
+destroy_link:
+	destroy(link);
+	return error;
+}
+
+/**
+ * vmc_link_find - find the link that new circuits use
+ * @a: who dials
+ * @b: who is dialled
+ * @ret_end: the dialler's end
+ *
+ * Return: the link, or NULL; never one that is down.
+ */
+struct vmc_link *vmc_link_find(const struct vmc_vm *a, const struct vmc_vm *b,
+			       unsigned int *ret_end)
+{
+	struct vmc_link *link;
+	unsigned int id, end;
+
+	for (id = 0; id < VMC_MAX_LINKS; id++) {
+		link = a->links[id];
+		end = a->link_ends[id];
+		if (!link || link->state == VMC_LINK_DOWN ||
+		    link->ends[!end].vm != b)
+			continue;
+		/* In a link to oneself end 0 dials. */
+		*ret_end = a == b ? 0 : end;
+		return link;
+	}
+	return NULL;
+}
+
+/**
+ * vmc_link_leave - a VM is gone
+ * @link: freed, unless the other VM must release it first
+ * @vm: the VM; its mappings are the window's business already
+ *
+ * The circuits and dials of the link are dealt with already.
+ */
+void vmc_link_leave(struct vmc_link *link, struct vmc_vm *vm)
+{
+	unsigned int i = link->ends[1].vm == vm;
+	struct vmc_link_end *end = &link->ends[i];
+	struct vmc_link_end *peer = &link->ends[!i];
+	struct vmc_link_down down;
+
+	end->tx = NULL;
+	end->rx = NULL;
+	if (peer->vm == vm || !peer->vm) {
+		destroy(link);
+		return;
+	}
+	if (link->state == VMC_LINK_MAPPING) {
+		unmap(peer);
+		destroy(link);
+		return;
+	}
+	leave(end);
+	link->state = VMC_LINK_DOWN;
+	peer->vm->kicks &= ~(1ULL << peer->id);
+	down.link = htole32(peer->id);
+	down.generation = htole32(peer->generation);
+	vmc_vm_send(peer->vm, VMC_MSG_LINK_DOWN, &down);
+}
+
+/**
+ * vmc_link_release - the VM that stayed uses the link no more
+ * @link: down; freed
+ */
+void vmc_link_release(struct vmc_link *link)
+{
+	unmap(&link->ends[link->ends[1].vm ? 1 : 0]);
+	destroy(link);
+}
+
+/* A ring for @wish in a segment, or a smaller one while space is short. */
+static int take_ring(struct vmc_buddy *rings, uint32_t wish,
+		     uint64_t *ret_offset, uint32_t *ret_bytes)
+{
+	uint32_t bytes = vmc_ring_size_for(wish);
+	uint32_t cap = vmc_buddy_cap(rings);
+
+	if (bytes > cap)
+		bytes = cap;
+	while (vmc_buddy_take(rings, bytes, ret_offset)) {
+		if (bytes == VMC_RING_MIN_BYTES)
+			return -ENOSPC;
+		bytes /= 2;
+	}
+	*ret_bytes = bytes;
+	return 0;
+}
+
+/**
+ * vmc_link_open_circuit - take a slot and its rings
+ * @link: up
+ * @wishes: wished bytes of the ring that each end writes, 0: default
+ * @ret_slot: the slot; states and names are the caller's to set
+ *
+ * Return: 0, or -ENOSPC when slots or ring space are used up.
+ */
+int vmc_link_open_circuit(struct vmc_link *link, const uint32_t wishes[2],
+			  uint32_t *ret_slot)
+{
+	struct vmc_circuit *circuit;
+	uint32_t slot;
+	int error;
+
+	error = vmc_circuit_take(&link->circuits, &slot);
+	if (error)
+		return error;
+	circuit = &link->circuits.circuits[slot];
+	error = take_ring(&link->rings[0], wishes[0], &circuit->offsets[0],
+			  &circuit->bytes[0]);
+	if (error)
+		goto give_slot;
+	error = take_ring(&link->rings[1], wishes[1], &circuit->offsets[1],
+			  &circuit->bytes[1]);
+	if (error)
+		goto give_ring;
+	vmc_segment_clear_ctl(&link->segments[0], slot);
+	vmc_segment_clear_ctl(&link->segments[1], slot);
+	link->ends[0].vm->nr_circuits++;
+	link->ends[1].vm->nr_circuits++;
+	*ret_slot = slot;
+	return 0;
+
+give_ring:
+	vmc_buddy_give(&link->rings[0], circuit->offsets[0],
+		       circuit->bytes[0]);
+give_slot:
+	vmc_circuit_give(&link->circuits, slot);
+	return error;
+}
+
+/**
+ * vmc_link_close_circuit - free a slot and its rings
+ * @link: up
+ * @slot: both ends are closed
+ */
+void vmc_link_close_circuit(struct vmc_link *link, uint32_t slot)
+{
+	struct vmc_circuit *circuit = &link->circuits.circuits[slot];
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		vmc_segment_punch(&link->segments[i], circuit->offsets[i],
+				  circuit->bytes[i]);
+		vmc_buddy_give(&link->rings[i], circuit->offsets[i],
+			       circuit->bytes[i]);
+		link->ends[i].vm->nr_circuits--;
+	}
+	vmc_circuit_give(&link->circuits, slot);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef VMC_SWITCH_LINK_H
+#define VMC_SWITCH_LINK_H
+
+#include "switch/buddy.h"
+#include "switch/circuit.h"
+#include "switch/vm.h"
+
+enum vmc_link_state {
+	VMC_LINK_MAPPING,	/* not all segments are in the windows */
+	VMC_LINK_UP,		/* LINK_UP was sent to both */
+	VMC_LINK_DOWN,		/* one VM is gone, the other must release */
+};
+
+struct vmc_link_end {
+	struct vmc_vm *vm;		/* NULL: gone */
+	uint32_t id;			/* as this VM calls the link */
+	uint32_t generation;
+	/* Of the segment this end writes, and of the other; NULL: none. */
+	struct vmc_mapping *tx;
+	struct vmc_mapping *rx;
+};
+
+struct vmc_link_ops {
+	void (*up)(struct vmc_link *link);
+	/* Before the link is destroyed because a mapping failed. */
+	void (*failed)(struct vmc_link *link);
+};
+
+/*
+ * Two VMs that talk, or the two ends of one VM's talk to itself: then both
+ * ends have the same VM and end 0 holds the two mappings.
+ */
+struct vmc_link {
+	enum vmc_link_state state;
+	const struct vmc_link_ops *ops;
+	unsigned int nr_unmapped;	/* answers that are missing */
+	struct vmc_link_end ends[2];
+	struct vmc_segment segments[2];	/* [i] is written by end i */
+	TAILQ_HEAD(, vmc_dial) dials;	/* that wait for the link */
+	struct vmc_buddy rings[2];	/* of segments[i] */
+	struct vmc_circuit_table circuits;
+};
+
+int vmc_link_create(struct vmc_vm *a, struct vmc_vm *b,
+		    const struct vmc_link_ops *ops,
+		    struct vmc_link **ret_link);
+struct vmc_link *vmc_link_find(const struct vmc_vm *a,
+			       const struct vmc_vm *b,
+			       unsigned int *ret_end);
+void vmc_link_leave(struct vmc_link *link, struct vmc_vm *vm);
+void vmc_link_release(struct vmc_link *link);
+bool vmc_link_is_self(const struct vmc_link *link);
+
+int vmc_link_open_circuit(struct vmc_link *link, const uint32_t wishes[2],
+			  uint32_t *ret_slot);
+void vmc_link_close_circuit(struct vmc_link *link, uint32_t slot);
+
+#endif /* VMC_SWITCH_LINK_H */

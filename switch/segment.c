@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Segments and switch pages: sealed memfds. Owns the descriptor and the
+ * switch's own mapping of the header and the control pages. What a guest
+ * wrote there is never read. Called by link.c and vm.c.
+ */
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "proto/ring.h"
+#include "switch/segment.h"
+
+/* Sealed, so that no hypervisor can make the switch fault by shrinking it. */
+static int create(struct vmc_segment *segment, const char *name,
+		  uint64_t bytes, size_t map_bytes)
+{
+	int error, fd;
+	void *map;
+
+	fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, (off_t)bytes) ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+		goto close_fd;
+	map = mmap(NULL, map_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		goto close_fd;
+	madvise(map, map_bytes, MADV_DONTDUMP);
+	segment->fd = fd;
+	segment->map = map;
+	segment->map_bytes = map_bytes;
+	return 0;
+
+close_fd:
+	error = -errno;
+	close(fd);
+	return error;
+}
+
+/**
+ * vmc_segment_create - make a segment for one direction of a link
+ * @segment: filled in on success
+ *
+ * Return: 0, or the error of memfd_create(), ftruncate(), fcntl() or mmap().
+ */
+int vmc_segment_create(struct vmc_segment *segment)
+{
+	struct vmc_segment_header *header;
+	int error;
+
+	error = create(segment, "vmcircuit-segment", VMC_SEGMENT_BYTES,
+		       VMC_RINGS_OFFSET);
+	if (error)
+		return error;
+	header = (struct vmc_segment_header *)segment->map;
+	header->magic = htole64(VMC_SEGMENT_MAGIC);
+	return 0;
+}
+
+/**
+ * vmc_segment_create_page - make a switch page
+ * @segment: filled in on success
+ * @epoch: of this run of the switch
+ *
+ * Return: as vmc_segment_create().
+ */
+int vmc_segment_create_page(struct vmc_segment *segment, uint64_t epoch)
+{
+	struct vmc_switch_page *page;
+	int error;
+
+	error = create(segment, "vmcircuit-switch", VMC_PAGE_BYTES,
+		       VMC_PAGE_BYTES);
+	if (error)
+		return error;
+	page = (struct vmc_switch_page *)segment->map;
+	page->magic = htole64(VMC_SWITCH_MAGIC);
+	page->epoch = htole64(epoch);
+	return 0;
+}
+
+/**
+ * vmc_segment_beat - advance the heartbeat of a switch page
+ * @segment: from vmc_segment_create_page()
+ */
+void vmc_segment_beat(struct vmc_segment *segment)
+{
+	struct vmc_switch_page *page = (struct vmc_switch_page *)segment->map;
+	uint32_t beat = le32toh(page->heartbeat) + 1;
+
+	__atomic_store_n(&page->heartbeat, htole32(beat), __ATOMIC_RELEASE);
+}
+
+/**
+ * vmc_segment_destroy - unmap and close
+ * @segment: created or with an fd of -1; VMs that still map it keep the memory
+ */
+void vmc_segment_destroy(struct vmc_segment *segment)
+{
+	if (segment->fd < 0)
+		return;
+	munmap(segment->map, segment->map_bytes);
+	close(segment->fd);
+	segment->fd = -1;
+	segment->map = NULL;
+}
+
+/**
+ * vmc_segment_clear_ctl - make a control page ready for a new circuit
+ * @segment: from vmc_segment_create()
+ * @slot: below VMC_SLOTS_PER_LINK
+ *
+ * The whole page: an application may have written beyond the fields.
+ */
+void vmc_segment_clear_ctl(struct vmc_segment *segment, uint32_t slot)
+{
+	memset(segment->map + VMC_CTL_OFFSET +
+	       (size_t)slot * sizeof(struct vmc_ctl), 0,
+	       sizeof(struct vmc_ctl));
+}
+
+/**
+ * vmc_segment_punch - give a ring's memory back
+ * @segment: from vmc_segment_create()
+ * @offset: of the ring, bytes
+ * @bytes: of the ring
+ *
+ * Whoever gets the ring next finds zeroes, not the last user's bytes.
+ */
+void vmc_segment_punch(struct vmc_segment *segment, uint64_t offset,
+		       uint64_t bytes)
+{
+	fallocate(segment->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		  (off_t)offset, (off_t)bytes);
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef VMC_SWITCH_VM_H
+#define VMC_SWITCH_VM_H
+
+#include "switch/config.h"
+#include "switch/dial.h"
+#include "switch/listener.h"
+#include "switch/log.h"
+#include "switch/outbox.h"
+#include "switch/segment.h"
+#include "switch/vhost_user.h"
+
+struct vmc_link;
+struct vmc_vm;
+
+struct vmc_vm_stats {
+	uint64_t requests;		/* messages taken */
+	uint64_t events;		/* messages given */
+	uint64_t kicks_in;		/* doorbells taken */
+	uint64_t kicks_out;		/* KICKs given */
+	uint64_t circuits_opened;
+	uint64_t circuits_refused;	/* FAILED answers to its CONNECTs */
+	uint64_t circuits_reset;	/* RESETs, and those of LINK_DOWN */
+	uint64_t stale;			/* messages that crossed, ignored */
+	uint64_t lies;			/* each ended a connection */
+	uint64_t attachments;
+};
+
+/* Calls upwards, to the broker. None may free the VM. */
+struct vmc_vm_ops {
+	/* The guest's memory and queues are gone. */
+	void (*detached)(struct vmc_vm *vm);
+	/* A request; its type and length agree, its fields are unchecked. */
+	void (*request)(struct vmc_vm *vm, const struct vmc_msg *raw_msg);
+	/* A doorbell for one of its links. */
+	void (*doorbell)(struct vmc_vm *vm, uint32_t raw_link);
+};
+
+/* One configured VM, attached or not. */
+struct vmc_vm {
+	/* Fixed after creation. */
+	const struct vmc_config_vm *config;
+	const struct vmc_vm_ops *ops;
+	void *owner;			/* of ops: the broker */
+	struct vmc_loop *loop;
+	uint64_t epoch;
+
+	struct vmc_watch listener;	/* the socket for the hypervisor */
+	struct vmc_vhost_user connection;
+	struct vmc_task task;		/* flush, and what was left over */
+	bool is_attached;		/* ATTACH was sent */
+	bool is_doomed;			/* close the connection in the task */
+	bool has_more[VMC_NR_QUEUES];	/* entries left for the next turn */
+
+	struct vmc_outbox outbox;
+	uint64_t kicks;			/* links to KICK, one bit each */
+
+	/* The broker's. */
+	bool is_welcome;		/* WELCOME was sent */
+	struct vmc_segment page;	/* switch page; fd -1 unless mapped */
+	struct vmc_mapping *page_mapping;
+	struct vmc_listener_table listeners;
+	struct vmc_dial_table dials;
+	struct vmc_link *links[VMC_MAX_LINKS];
+	unsigned int link_ends[VMC_MAX_LINKS];	/* this VM's end of it */
+	uint32_t link_generation;	/* the last one given */
+	uint32_t nr_circuits;
+
+	struct vmc_vm_stats stats;
+	struct vmc_log_limit log_limit;
+};
+_Static_assert(VMC_MAX_LINKS <= 64, "kicks has too few bits");
+
+int vmc_vm_init(struct vmc_vm *vm, const struct vmc_config_vm *config,
+		struct vmc_loop *loop, uint64_t epoch,
+		const struct vmc_vm_ops *ops, void *owner);
+int vmc_vm_listen(struct vmc_vm *vm, const struct vmc_config *config);
+void vmc_vm_resume(struct vmc_vm *vm);
+void vmc_vm_destroy(struct vmc_vm *vm);
+void vmc_vm_flush(struct vmc_vm *vm);
+
+void vmc_vm_send(struct vmc_vm *vm, unsigned int type, const void *body);
+void vmc_vm_kick(struct vmc_vm *vm, uint32_t link);
+void vmc_vm_fault(struct vmc_vm *vm, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#endif /* VMC_SWITCH_VM_H */
