@@ -89,6 +89,9 @@ class Queue:
         self.used = (self.avail + 6 + 2 * QUEUE + 3) & ~3
         self.buffers = offset + 0x4000
         self.prod = self.cons = 0
+        # An index that the switch reads meanwhile must change in one store,
+        # which struct.pack_into() does not promise: it works by bytes.
+        self.index_of = memoryview(vm.ram).cast("H")
         self.kick = os.eventfd(0, os.EFD_NONBLOCK)
         self.call = os.eventfd(0, os.EFD_NONBLOCK)
 
@@ -103,15 +106,14 @@ class Queue:
         struct.pack_into("<H", self.vm.ram,
                          self.avail + 4 + 2 * (self.prod % QUEUE), slot)
         self.prod = (self.prod + count) & 0xffff
-        struct.pack_into("<H", self.vm.ram, self.avail + 2, self.prod)
+        self.index_of[(self.avail + 2) // 2] = self.prod
 
     def notify(self):
         os.eventfd_write(self.kick, 1)
 
     def take(self):
         """The next used entry as (slot, bytes), or None."""
-        idx, = struct.unpack_from("<H", self.vm.ram, self.used + 2)
-        if idx == self.cons:
+        if self.index_of[(self.used + 2) // 2] == self.cons:
             return None
         entry = struct.unpack_from("<II", self.vm.ram,
                                    self.used + 4 + 8 * (self.cons % QUEUE))
