@@ -61,6 +61,12 @@
 /* Addresses that one VM may own. */
 #define VMC_MAX_ADDRESSES		4
 
+/* Name servers that WELCOME can tell of. */
+#define VMC_MAX_RESOLVERS		2
+
+/* How long a guest waits for the uplink's figures for TCP_INFO, ms. */
+#define VMC_FIGURES_TIMEOUT_MS		100
+
 /* VM and network names, bytes with the terminating zero. */
 #define VMC_NAME_BYTES			32
 

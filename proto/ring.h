@@ -82,6 +82,55 @@ VMC_OFFSET_IS(struct vmc_segment_header, kick_wanted, 64);
 VMC_OFFSET_IS(struct vmc_segment_header, pending, 128);
 VMC_SIZE_IS(struct vmc_segment_header, 128 + 16 * VMC_BELL_WORDS);
 
+/* Bits of vmc_options.bits. */
+#define VMC_OPTION_NODELAY		1U	/* TCP_NODELAY */
+#define VMC_OPTION_KEEPALIVE		2U	/* SO_KEEPALIVE */
+
+/*
+ * What a program chose for its connection. The uplink gives it to the host's
+ * socket; any other peer does not look. A number of 0 leaves the host's default.
+ */
+struct vmc_options {
+	__le32	serial;			/* differs after each change */
+	__le32	bits;			/* VMC_OPTION_ */
+	__le32	keep_idle_s;		/* TCP_KEEPIDLE */
+	__le32	keep_interval_s;	/* TCP_KEEPINTVL */
+	__le32	keep_count;		/* TCP_KEEPCNT */
+	__le32	user_timeout_ms;	/* TCP_USER_TIMEOUT */
+	__le32	figures_wanted;		/* counts: "tell me how it goes" */
+	__u8	pad[VMC_LINE_BYTES - 28];
+};
+VMC_SIZE_IS(struct vmc_options, VMC_LINE_BYTES);
+
+/*
+ * How the host's TCP does, as its TCP_INFO has it. The uplink writes it when
+ * figures_wanted changed, then serial, then rings.
+ */
+struct vmc_figures {
+	__le32	serial;			/* the figures_wanted that this answers */
+	__le32	rtt_us;
+	__le32	rtt_var_us;
+	__le32	snd_mss;
+	__le32	rcv_mss;
+	__le32	adv_mss;
+	__le32	path_mtu;
+	__le32	snd_cwnd;		/* segments */
+	__le32	snd_ssthresh;		/* segments */
+	__le32	rto_us;
+	__le32	unacked;		/* segments */
+	__le32	lost;			/* segments */
+	__le32	retransmits;		/* of the oldest segment */
+	__le32	total_retransmits;	/* segments */
+	__le32	min_rtt_us;
+	__le32	reordering;
+	__le64	pacing_rate;		/* bytes a second */
+	__le64	delivery_rate;		/* bytes a second */
+	__le64	bytes_acked;
+	__le64	bytes_received;
+	__u8	pad[VMC_LINE_BYTES - 32];
+};
+VMC_SIZE_IS(struct vmc_figures, 2 * VMC_LINE_BYTES);
+
 /*
  * One end's control page of one circuit. Writer: that end. The switch clears
  * it before each use of the slot. Lines are grouped by who polls them.
@@ -98,10 +147,15 @@ struct vmc_ctl {
 	__le32	space_wait;	/* counts: "ring when there is space" */
 	__u8	pad2[VMC_LINE_BYTES - 8];
 
-	__u8	pad3[VMC_PAGE_BYTES - 3 * VMC_LINE_BYTES];
+	struct vmc_options options;	/* written by a guest */
+	struct vmc_figures figures;	/* written by the uplink */
+
+	__u8	pad3[VMC_PAGE_BYTES - 6 * VMC_LINE_BYTES];
 };
 VMC_OFFSET_IS(struct vmc_ctl, cons, 64);
 VMC_OFFSET_IS(struct vmc_ctl, data_wait, 128);
+VMC_OFFSET_IS(struct vmc_ctl, options, 192);
+VMC_OFFSET_IS(struct vmc_ctl, figures, 256);
 VMC_SIZE_IS(struct vmc_ctl, VMC_PAGE_BYTES);
 
 #define VMC_CTL_OFFSET			(4ULL * VMC_PAGE_BYTES)

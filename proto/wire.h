@@ -198,19 +198,24 @@ struct vmc_address {
 };
 VMC_SIZE_IS(struct vmc_address, 24);
 
+/* Features of WELCOME. */
+#define VMC_FEATURE_UPLINK		1U	/* addresses that no VM owns may be dialled */
+
 /* WELCOME: answers HELLO. */
 struct vmc_welcome {
 	__le32	version;
 	__le32	error;		/* 0, or why the guest is not served */
-	__le64	features;	/* none defined, 0 */
+	__le64	features;	/* VMC_FEATURE_ */
 	__le64	epoch;
 	__le64	switch_page;	/* window offset of struct vmc_switch_page */
 	__le32	nr_addresses;	/* at most VMC_MAX_ADDRESSES */
-	__le32	pad;
+	__le32	nr_resolvers;	/* at most VMC_MAX_RESOLVERS */
 	char	name[VMC_NAME_BYTES];		/* of the VM, zero-terminated */
 	struct vmc_address addresses[VMC_MAX_ADDRESSES];
+	/* Name servers that the guest may ask over TCP; without prefix. */
+	struct vmc_address resolvers[VMC_MAX_RESOLVERS];
 };
-VMC_SIZE_IS(struct vmc_welcome, 168);
+VMC_SIZE_IS(struct vmc_welcome, 216);
 
 /* LISTENING: answers LISTEN. */
 struct vmc_listening {
@@ -218,6 +223,9 @@ struct vmc_listening {
 	__le32	error;		/* 0, EADDRINUSE, EADDRNOTAVAIL, EINVAL, ENOBUFS */
 };
 VMC_SIZE_IS(struct vmc_listening, 8);
+
+/* Flags of LINK_UP. */
+#define VMC_LINK_UPLINK			1U	/* the peer is the switch itself */
 
 /*
  * LINK_UP: both segments of a link are in the window. Comes before the first
@@ -229,9 +237,11 @@ struct vmc_link_up {
 	__le64	tx_window;	/* window offset of the segment this VM writes */
 	__le64	rx_window;	/* window offset of the segment the peer writes */
 	__le64	segment_bytes;	/* of each */
+	__le32	flags;		/* VMC_LINK_ */
+	__le32	pad;
 	char	peer[VMC_NAME_BYTES];
 };
-VMC_SIZE_IS(struct vmc_link_up, 64);
+VMC_SIZE_IS(struct vmc_link_up, 72);
 
 /*
  * LINK_DOWN: the peer is gone; every circuit of the link is reset. The guest

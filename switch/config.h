@@ -6,10 +6,24 @@
 #include <sys/types.h>
 
 #include "proto/wire.h"
+#include "switch/policy.h"
 
 struct vmc_config_network {
 	char name[VMC_NAME_BYTES];
 	bool is_isolated;	/* its VMs reach only themselves */
+};
+
+/* Whose address a VM's connections to the outside come from. */
+enum vmc_config_source {
+	VMC_SOURCE_NAT,		/* the host's */
+	VMC_SOURCE_ROUTED,	/* the VM's own, which is routed to the host */
+};
+
+/* What one VM may use at once. 0: as much as it likes. */
+struct vmc_config_limits {
+	uint32_t circuits;
+	uint64_t memory_bytes;		/* of rings, both directions */
+	uint32_t connects_per_second;
 };
 
 struct vmc_config_vm {
@@ -18,6 +32,27 @@ struct vmc_config_vm {
 	char network[VMC_NAME_BYTES];
 	unsigned int nr_addresses;
 	struct vmc_address addresses[VMC_MAX_ADDRESSES];
+	enum vmc_config_source source;
+	struct vmc_config_limits limits;
+};
+
+/* A port of the host that leads to a VM's. */
+struct vmc_config_publish {
+	struct vmc_name host;
+	unsigned int vm;	/* index into vms */
+	struct vmc_name guest;	/* the VM's address of host's family */
+	char *text;		/* as configured, for messages */
+};
+
+/* The way to the outside. */
+struct vmc_config_uplink {
+	bool is_enabled;
+	unsigned int nr_resolvers;
+	struct vmc_address resolvers[VMC_MAX_RESOLVERS];	/* prefix 0 */
+	/* Names of the host's loopback, for guests; one a family at most. */
+	unsigned int nr_host_addresses;
+	struct vmc_address host_addresses[2];			/* prefix 0 */
+	uint32_t zero_copy_bytes;	/* from this size on; 0: never */
 };
 
 /* Everything in the configuration file, checked. */
@@ -34,6 +69,10 @@ struct vmc_config {
 	struct vmc_config_network *networks;
 	unsigned int nr_vms;
 	struct vmc_config_vm *vms;
+	struct vmc_config_uplink uplink;
+	unsigned int nr_publishes;
+	struct vmc_config_publish *publishes;
+	struct vmc_policy *policy;
 };
 
 int vmc_config_read(const char *path, struct vmc_config **ret_config);

@@ -9,7 +9,7 @@
 
 /* Power of two. */
 #define VMC_OUTBOX_MESSAGES	16384
-#define VMC_OUTBOX_SLOT_BYTES	192
+#define VMC_OUTBOX_SLOT_BYTES	224
 _Static_assert(sizeof(struct vmc_welcome) + 8 <= VMC_OUTBOX_SLOT_BYTES,
 	       "the longest event does not fit");
 
