@@ -101,6 +101,23 @@ bool vmc_address_is(const struct vmc_address *address,
 }
 
 /**
+ * vmc_address_covers - whether a name lies in an address's network
+ * @network: an address with the length of its network's prefix
+ * @name: checked
+ */
+bool vmc_address_covers(const struct vmc_address *network,
+			const struct vmc_name *name)
+{
+	unsigned int bytes = network->prefix / 8, bits = network->prefix % 8;
+
+	if (network->family != name->family ||
+	    memcmp(network->address, name->address, bytes))
+		return false;
+	return !bits || !((network->address[bytes] ^ name->address[bytes]) >>
+			  (8 - bits));
+}
+
+/**
  * vmc_name_check - check a name that came from a guest
  * @name: unchecked; an IPv4 address mapped into IPv6 becomes plain IPv4
  *

@@ -16,6 +16,8 @@ const char *vmc_address_format(const struct vmc_address *address,
 			       char text[VMC_ADDRESS_TEXT_BYTES]);
 bool vmc_address_is(const struct vmc_address *address,
 		    const struct vmc_name *name);
+bool vmc_address_covers(const struct vmc_address *network,
+			const struct vmc_name *name);
 
 int vmc_name_check(struct vmc_name *name);
 bool vmc_name_is_wildcard(const struct vmc_name *name);

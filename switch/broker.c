@@ -12,16 +12,23 @@
 #include <unistd.h>
 
 #include "switch/address.h"
+#include "switch/answer.h"
 #include "switch/broker.h"
+#include "switch/uplink.h"
 
 static void send_welcome(struct vmc_vm *vm, int error)
 {
+	const struct vmc_broker *broker = vm->owner;
+	const struct vmc_config_uplink *uplink = &broker->table.config->uplink;
 	const struct vmc_config_vm *config = vm->config;
 	struct vmc_welcome welcome = {
 		.version = htole32(VMC_PROTOCOL_VERSION),
 		.error = htole32((uint32_t)error),
 		.epoch = htole64(vm->epoch),
 		.nr_addresses = htole32(config->nr_addresses),
+		.features = htole64(broker->table.uplink ?
+				    VMC_FEATURE_UPLINK : 0),
+		.nr_resolvers = htole32(uplink->nr_resolvers),
 	};
 
 	if (!error)
@@ -31,16 +38,21 @@ static void send_welcome(struct vmc_vm *vm, int error)
 	memcpy(welcome.name, config->name, sizeof(welcome.name));
 	memcpy(welcome.addresses, config->addresses,
 	       sizeof(welcome.addresses));
+	memcpy(welcome.resolvers, uplink->resolvers,
+	       sizeof(welcome.resolvers));
 	vmc_vm_send(vm, VMC_MSG_WELCOME, &welcome);
 }
 
 /* Drop everything that the guest set up. */
 static void drop_state(struct vmc_vm *vm)
 {
+	struct vmc_broker *broker = vm->owner;
 	struct vmc_dial *dial;
 
 	vm->is_welcome = false;
-	vmc_connect_leave(vm);
+	vmc_answer_leave(vm);
+	if (broker->table.uplink)
+		vmc_inbound_leave(broker->table.uplink, vm);
 	while ((dial = vmc_dial_any(&vm->dials)))
 		vmc_dial_remove(&vm->dials, dial);
 	vm->page_mapping = NULL;
@@ -110,6 +122,7 @@ static int check_local(const struct vmc_vm *vm, const struct vmc_name *local)
 
 static void take_listen(struct vmc_vm *vm, const struct vmc_listen *raw_listen)
 {
+	struct vmc_broker *broker = vm->owner;
 	struct vmc_listener listener = {
 		.id = le32toh(raw_listen->listener),
 		.is_v6only = raw_listen->v6only,
@@ -130,6 +143,22 @@ static void take_listen(struct vmc_vm *vm, const struct vmc_listen *raw_listen)
 		error = -vmc_listener_add(&vm->listeners, &listener);
 	listening.error = htole32((uint32_t)error);
 	vmc_vm_send(vm, VMC_MSG_LISTENING, &listening);
+	if (!error && broker->table.uplink)
+		vmc_inbound_update(broker->table.uplink, vm,
+				   le16toh(listener.local.port));
+}
+
+static void take_unlisten(struct vmc_vm *vm,
+			  const struct vmc_unlisten *raw_unlisten)
+{
+	struct vmc_broker *broker = vm->owner;
+	uint16_t port;
+
+	if (vmc_listener_remove(&vm->listeners,
+				le32toh(raw_unlisten->listener), &port))
+		vm->stats.stale++;
+	else if (broker->table.uplink)
+		vmc_inbound_update(broker->table.uplink, vm, port);
 }
 
 static void take_released(struct vmc_vm *vm,
@@ -166,9 +195,7 @@ static void request(struct vmc_vm *vm, const struct vmc_msg *raw_msg)
 		take_listen(vm, &raw_msg->listen);
 		break;
 	case VMC_MSG_UNLISTEN:
-		if (vmc_listener_remove(&vm->listeners,
-					le32toh(raw_msg->unlisten.listener)))
-			vm->stats.stale++;
+		take_unlisten(vm, &raw_msg->unlisten);
 		break;
 	case VMC_MSG_CONNECT:
 		vmc_connect_dial(&broker->table, vm, &raw_msg->connect);
@@ -177,14 +204,14 @@ static void request(struct vmc_vm *vm, const struct vmc_msg *raw_msg)
 		vmc_connect_cancel(vm, le32toh(raw_msg->cancel.cookie));
 		break;
 	case VMC_MSG_ACCEPT:
-		vmc_connect_answer(vm, type, &raw_msg->accept.id, 0);
+		vmc_answer(vm, type, &raw_msg->accept.id, 0);
 		break;
 	case VMC_MSG_REFUSE:
-		vmc_connect_answer(vm, type, &raw_msg->refuse.id,
-				   le32toh(raw_msg->refuse.error));
+		vmc_answer(vm, type, &raw_msg->refuse.id,
+			   le32toh(raw_msg->refuse.error));
 		break;
 	case VMC_MSG_CLOSE:
-		vmc_connect_answer(vm, type, &raw_msg->close.id, 0);
+		vmc_answer(vm, type, &raw_msg->close.id, 0);
 		break;
 	case VMC_MSG_LINK_RELEASED:
 		take_released(vm, &raw_msg->link_released);
@@ -204,6 +231,10 @@ static void doorbell(struct vmc_vm *vm, uint32_t raw_link)
 	link = vm->links[raw_link];
 	if (!link || link->state != VMC_LINK_UP) {
 		vm->stats.stale++;
+		return;
+	}
+	if (link->trunk) {
+		vmc_trunk_hear(link->trunk);
 		return;
 	}
 	peer = &link->ends[!vm->link_ends[raw_link]];
@@ -240,6 +271,8 @@ static void beat(struct vmc_watch *watch, uint32_t events)
 			vmc_segment_beat(&vm->page);
 		vmc_window_tick(&vm->connection.window, now_ms);
 	}
+	if (broker->table.uplink)
+		vmc_inbound_tick(broker->table.uplink);
 }
 
 static int listen_all(struct vmc_broker *broker)
@@ -303,6 +336,12 @@ int vmc_broker_create(const struct vmc_config *config, struct vmc_loop *loop,
 			goto destroy_broker;
 		broker->table.nr++;
 	}
+	if (config->uplink.is_enabled) {
+		error = vmc_uplink_create(&broker->table, loop,
+					  &broker->table.uplink);
+		if (error)
+			goto destroy_broker;
+	}
 	error = vmc_loop_add_timer(loop, &broker->heartbeat,
 				   VMC_HEARTBEAT_MS);
 	if (error)
@@ -354,10 +393,16 @@ void vmc_broker_shut_down(struct vmc_broker *broker)
  */
 void vmc_broker_destroy(struct vmc_broker *broker)
 {
+	struct vmc_uplink *uplink = broker->table.uplink;
 	unsigned int i;
 
+	if (uplink)
+		vmc_uplink_stop(uplink);
+	broker->table.uplink = NULL;
 	for (i = 0; i < broker->table.nr; i++)
 		vmc_vm_destroy(&broker->table.vms[i]);
+	if (uplink)
+		vmc_uplink_destroy(uplink);
 	vmc_loop_close(broker->loop, &broker->heartbeat);
 	free(broker->table.vms);
 	free(broker);

@@ -1,11 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The circuits of a link: slots, and generations that tell a slot's users
- * apart. Owns the table; the rings belong to link.c, the states to broker.c.
+ * apart. Owns the table; the rings belong to link.c.
  */
 #include <errno.h>
 
 #include "switch/circuit.h"
+
+/**
+ * vmc_circuit_step - take one step of an end's life
+ * @circuit: whose
+ * @end: which end
+ * @event: one that its state permits
+ */
+void vmc_circuit_step(struct vmc_circuit *circuit, unsigned int end,
+		      enum vmc_event event)
+{
+	circuit->states[end] = vmc_state_next(circuit->states[end], event);
+}
 
 /**
  * vmc_circuit_take - use a slot

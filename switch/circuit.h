@@ -11,6 +11,7 @@
 #define VMC_SLOT_REST		64
 
 struct vmc_dial;
+struct vmc_relay;
 
 /* One circuit. Its ends are numbered as those of its link. */
 struct vmc_circuit {
@@ -18,7 +19,8 @@ struct vmc_circuit {
 	uint32_t next_free;
 	enum vmc_state states[2];	/* both FREE: not in use */
 	unsigned int dialler;		/* the end that dialled */
-	struct vmc_dial *dial;		/* while the dialler is CONNECTING */
+	struct vmc_dial *dial;		/* while a VM is CONNECTING to a VM */
+	struct vmc_relay *relay;	/* while the uplink has its end */
 	uint64_t offsets[2];		/* of the ring that the end writes */
 	uint32_t bytes[2];
 	struct vmc_name names[2];	/* of each end */
@@ -41,6 +43,8 @@ enum vmc_circuit_claim {
 	VMC_CLAIM_LIE,		/* never existed */
 };
 
+void vmc_circuit_step(struct vmc_circuit *circuit, unsigned int end,
+		      enum vmc_event event);
 int vmc_circuit_take(struct vmc_circuit_table *table, uint32_t *ret_slot);
 void vmc_circuit_give(struct vmc_circuit_table *table, uint32_t slot);
 enum vmc_circuit_claim

@@ -9,15 +9,15 @@ struct vmc_vm_table {
 	const struct vmc_config *config;
 	unsigned int nr;
 	struct vmc_vm *vms;
+	struct vmc_uplink *uplink;	/* NULL: there is none */
 };
 
 void vmc_connect_dial(struct vmc_vm_table *table, struct vmc_vm *vm,
 		      const struct vmc_connect *raw_connect);
 void vmc_connect_cancel(struct vmc_vm *vm, uint32_t cookie);
-void vmc_connect_answer(struct vmc_vm *vm, unsigned int type,
-			const struct vmc_circuit_id *raw_id,
-			uint32_t raw_error);
-void vmc_connect_leave(struct vmc_vm *vm);
+void vmc_connect_fail(struct vmc_dial *dial, int error);
+int vmc_connect_link_to_uplink(struct vmc_vm *vm, struct vmc_uplink *uplink,
+			       struct vmc_link **ret_link);
 bool vmc_connect_owns(const struct vmc_vm *vm, const struct vmc_name *name);
 
 #endif /* VMC_SWITCH_CONNECT_H */

@@ -189,6 +189,13 @@ static struct json_object *tell_stats(const struct vmc_vm *vm)
 	add_number(line, "stale", stats->stale);
 	add_number(line, "lies", stats->lies);
 	add_number(line, "attachments", stats->attachments);
+	add_number(line, "ring_bytes", vm->ring_bytes);
+	add_number(line, "over_quota", stats->over_quota);
+	add_number(line, "denied", stats->denied);
+	add_number(line, "relays_out", stats->relays_out);
+	add_number(line, "relays_in", stats->relays_in);
+	add_number(line, "bytes_out", stats->bytes_out);
+	add_number(line, "bytes_in", stats->bytes_in);
 	add_number(line, "segments_mapped", window->nr_mapped);
 	add_number(line, "mapping_requests", window->nr_requests);
 	add_number(line, "mapping_us", window->request_us);
@@ -216,11 +223,10 @@ static struct json_object *tell_link(const struct vmc_vm *vm, uint32_t id)
 	};
 	const struct vmc_link *link = vm->links[id];
 	unsigned int end = vm->link_ends[id];
-	const struct vmc_vm *peer = link->ends[!end].vm;
 	struct json_object *line = new_line("link");
 
 	add_number(line, "link", id);
-	add_text(line, "peer", peer ? peer->config->name : "");
+	add_text(line, "peer", vmc_link_peer_name(link, end));
 	add_text(line, "state", states[link->state]);
 	add_number(line, "circuits", link->circuits.nr_open);
 	add_number(line, "tx_free_bytes", (uint64_t)link->rings[end].nr_free *
@@ -242,7 +248,7 @@ static struct json_object *tell_circuit(const struct vmc_vm *vm, uint32_t id,
 	add_text(line, "local", vmc_name_format(&circuit->names[end], text));
 	add_text(line, "remote", vmc_name_format(&circuit->names[!end], text));
 	add_text(line, "state", vmc_state_name(circuit->states[end]));
-	add_text(line, "peer", link->ends[!end].vm->config->name);
+	add_text(line, "peer", vmc_link_peer_name(link, end));
 	json_object_object_add(line, "dialled",
 			       json_object_new_boolean(circuit->dialler == end));
 	add_number(line, "tx_bytes", circuit->bytes[end]);

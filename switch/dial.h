@@ -2,7 +2,6 @@
 #ifndef VMC_SWITCH_DIAL_H
 #define VMC_SWITCH_DIAL_H
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
@@ -12,7 +11,15 @@
 #define VMC_DIAL_BUCKETS	1024
 
 struct vmc_link;
+struct vmc_relay;
 struct vmc_vm;
+
+enum vmc_dial_stage {
+	VMC_DIAL_NEW,
+	VMC_DIAL_WAITING,	/* for the link to come up */
+	VMC_DIAL_OFFERED,	/* to the VM at the other end */
+	VMC_DIAL_OUTSIDE,	/* the uplink dials on */
+};
 
 /* A CONNECT that has no answer yet. */
 struct vmc_dial {
@@ -23,13 +30,14 @@ struct vmc_dial {
 	struct vmc_name local;		/* checked */
 	struct vmc_name remote;		/* checked */
 
-	struct vmc_link *link;		/* over which */
+	enum vmc_dial_stage stage;
+	struct vmc_link *link;		/* over which, unless NEW */
 	unsigned int end;		/* the dialler's end of the link */
-	bool is_offered;		/* slot is valid; else waits for link */
-	uint32_t slot;
+	uint32_t slot;			/* when OFFERED */
+	struct vmc_relay *relay;	/* when OUTSIDE */
 
 	LIST_ENTRY(vmc_dial) entry;	/* in the VM's table */
-	TAILQ_ENTRY(vmc_dial) waiting;	/* for the link, unless is_offered */
+	TAILQ_ENTRY(vmc_dial) waiting;	/* for the link, when WAITING */
 };
 
 LIST_HEAD(vmc_dial_list, vmc_dial);

@@ -28,6 +28,7 @@ static const int allowed_calls[] = {
 	SCMP_SYS(exit_group), SCMP_SYS(fallocate), SCMP_SYS(fcntl),
 	SCMP_SYS(fstat), SCMP_SYS(ftruncate), SCMP_SYS(futex),
 	SCMP_SYS(getpid), SCMP_SYS(getrandom), SCMP_SYS(gettid),
+	SCMP_SYS(io_uring_enter), SCMP_SYS(io_uring_register),
 	SCMP_SYS(madvise), SCMP_SYS(memfd_create), SCMP_SYS(mmap),
 	SCMP_SYS(mprotect), SCMP_SYS(mremap), SCMP_SYS(munmap),
 	SCMP_SYS(newfstatat), SCMP_SYS(poll), SCMP_SYS(pread64),
@@ -42,6 +43,8 @@ static const int allowed_calls[] = {
 	SCMP_SYS(connect), SCMP_SYS(getegid), SCMP_SYS(geteuid),
 	SCMP_SYS(getgid), SCMP_SYS(getsockopt), SCMP_SYS(getuid),
 	SCMP_SYS(setsockopt), SCMP_SYS(socket),
+	/* The uplink. */
+	SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(shutdown),
 };
 
 /**

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A link: what two VMs share. Owns the two segments, the ring space in them
- * and the table of circuits; the mappings belong to the VMs' windows. Called
- * by broker.c and connect.c.
+ * A link: what two VMs share, or a VM and the uplink. Owns the two segments,
+ * the ring space in them and the table of circuits; the mappings belong to the
+ * VMs' windows, and to the trunk. Called by broker.c, connect.c and the trunk.
  */
 #include <endian.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "switch/link.h"
+#include "switch/trunk.h"
+
+#define UPLINK_NAME	"uplink"
 
 /**
  * vmc_link_is_self - whether both ends are in one VM
@@ -18,6 +22,22 @@
 bool vmc_link_is_self(const struct vmc_link *link)
 {
 	return link->ends[0].vm == link->ends[1].vm;
+}
+
+/**
+ * vmc_link_peer_name - who is at the other end
+ * @link: the link
+ * @end: this end
+ *
+ * Return: the name, "" when that VM is gone.
+ */
+const char *vmc_link_peer_name(const struct vmc_link *link, unsigned int end)
+{
+	const struct vmc_vm *peer = link->ends[!end].vm;
+
+	if (link->trunk && end != VMC_UPLINK_END)
+		return UPLINK_NAME;
+	return peer ? peer->config->name : "";
 }
 
 /* Give the VM a number for this end of the link. */
@@ -64,6 +84,7 @@ static void destroy(struct vmc_link *link)
 {
 	leave(&link->ends[0]);
 	leave(&link->ends[1]);
+	vmc_trunk_destroy(link->trunk);
 	vmc_segment_destroy(&link->segments[0]);
 	vmc_segment_destroy(&link->segments[1]);
 	free(link);
@@ -83,18 +104,38 @@ static void send_up(struct vmc_link *link, unsigned int i)
 		.tx_window = htole64(vmc_window_offset(window, tx)),
 		.rx_window = htole64(vmc_window_offset(window, rx)),
 		.segment_bytes = htole64(VMC_SEGMENT_BYTES),
+		.flags = htole32(link->trunk ? VMC_LINK_UPLINK : 0),
 	};
 
-	memcpy(up.peer, peer->vm->config->name, sizeof(up.peer));
+	snprintf(up.peer, sizeof(up.peer), "%s", vmc_link_peer_name(link, i));
 	vmc_vm_send(end->vm, VMC_MSG_LINK_UP, &up);
+}
+
+static void unmap_all(struct vmc_link *link)
+{
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		if (link->ends[i].vm)
+			unmap(&link->ends[i]);
+	}
+}
+
+/* Nobody needs the link, but for relays whose last operations still run. */
+static void retire(struct vmc_link *link)
+{
+	leave(&link->ends[0]);
+	leave(&link->ends[1]);
+	link->state = VMC_LINK_DOWN;
+	if (!link->trunk || !vmc_trunk_is_busy(link->trunk))
+		destroy(link);
 }
 
 static void fail(struct vmc_link *link)
 {
 	link->ops->failed(link);
-	unmap(&link->ends[0]);
-	unmap(&link->ends[1]);
-	destroy(link);
+	unmap_all(link);
+	retire(link);
 }
 
 static void mapping_done(struct vmc_mapping *mapping, int error)
@@ -104,8 +145,8 @@ static void mapping_done(struct vmc_mapping *mapping, int error)
 	if (error) {
 		vmc_log(VMC_LOG_WARNING,
 			"the link of \"%s\" and \"%s\" cannot be mapped: %s",
-			link->ends[0].vm->config->name,
-			link->ends[1].vm->config->name, strerror(-error));
+			vmc_link_peer_name(link, 1),
+			vmc_link_peer_name(link, 0), strerror(-error));
 		fail(link);
 		return;
 	}
@@ -113,7 +154,8 @@ static void mapping_done(struct vmc_mapping *mapping, int error)
 		return;
 	link->state = VMC_LINK_UP;
 	send_up(link, 0);
-	send_up(link, 1);
+	if (!link->trunk)
+		send_up(link, 1);
 	link->ops->up(link);
 }
 
@@ -137,6 +179,31 @@ static int map(struct vmc_link *link, unsigned int i, bool is_self)
 	return 0;
 }
 
+static int create(const struct vmc_link_ops *ops, struct vmc_link **ret_link)
+{
+	struct vmc_link *link = calloc(1, sizeof(*link));
+	int error;
+
+	if (!link)
+		return -ENOMEM;
+	link->state = VMC_LINK_MAPPING;
+	link->ops = ops;
+	link->segments[0].fd = -1;
+	link->segments[1].fd = -1;
+	TAILQ_INIT(&link->dials);
+	vmc_buddy_init(&link->rings[0]);
+	vmc_buddy_init(&link->rings[1]);
+	error = vmc_segment_create(&link->segments[0]);
+	if (!error)
+		error = vmc_segment_create(&link->segments[1]);
+	if (error) {
+		destroy(link);
+		return error;
+	}
+	*ret_link = link;
+	return 0;
+}
+
 /**
  * vmc_link_create - begin to join two VMs
  * @a: one VM, which becomes end 0
@@ -151,44 +218,59 @@ int vmc_link_create(struct vmc_vm *a, struct vmc_vm *b,
 		    const struct vmc_link_ops *ops,
 		    struct vmc_link **ret_link)
 {
-	struct vmc_link *link = calloc(1, sizeof(*link));
+	struct vmc_link *link;
 	int error;
 
-	if (!link)
-		return -ENOMEM;
-	link->state = VMC_LINK_MAPPING;
-	link->ops = ops;
-	link->segments[0].fd = -1;
-	link->segments[1].fd = -1;
-	TAILQ_INIT(&link->dials);
-	vmc_buddy_init(&link->rings[0]);
-	vmc_buddy_init(&link->rings[1]);
+	error = create(ops, &link);
+	if (error)
+		return error;
 	error = enter(link, 0, a);
-	if (error)
-		goto destroy_link;
-	error = enter(link, 1, b);
-	if (error)
-		goto destroy_link;
-	error = vmc_segment_create(&link->segments[0]);
-	if (error)
-		goto destroy_link;
-	error = vmc_segment_create(&link->segments[1]);
-	if (error)
-		goto destroy_link;
-	error = map(link, 0, a == b);
+	if (!error)
+		error = enter(link, 1, b);
+	if (!error)
+		error = map(link, 0, a == b);
 	if (!error && a != b)
 		error = map(link, 1, false);
-	if (error)
-		goto unmap_ends;
+	if (error) {
+		unmap_all(link);
+		destroy(link);
+		return error;
+	}
 	*ret_link = link;
 	return 0;
+}
 
-unmap_ends:
-	unmap(&link->ends[0]);
-	unmap(&link->ends[1]);
-destroy_link:
-	destroy(link);
-	return error;
+/**
+ * vmc_link_create_to_uplink - begin to join a VM and the uplink
+ * @vm: the VM, which becomes end 0
+ * @uplink: it holds its end through the link's trunk
+ * @ops: as for vmc_link_create()
+ * @ret_link: the link, being mapped
+ *
+ * Return: as vmc_link_create().
+ */
+int vmc_link_create_to_uplink(struct vmc_vm *vm, struct vmc_uplink *uplink,
+			      const struct vmc_link_ops *ops,
+			      struct vmc_link **ret_link)
+{
+	struct vmc_link *link;
+	int error;
+
+	error = create(ops, &link);
+	if (error)
+		return error;
+	error = vmc_trunk_create(link, uplink, &link->trunk);
+	if (!error)
+		error = enter(link, 0, vm);
+	if (!error)
+		error = map(link, 0, false);
+	if (error) {
+		unmap_all(link);
+		destroy(link);
+		return error;
+	}
+	*ret_link = link;
+	return 0;
 }
 
 /**
@@ -208,7 +290,7 @@ struct vmc_link *vmc_link_find(const struct vmc_vm *a, const struct vmc_vm *b,
 	for (id = 0; id < VMC_MAX_LINKS; id++) {
 		link = a->links[id];
 		end = a->link_ends[id];
-		if (!link || link->state == VMC_LINK_DOWN ||
+		if (!link || link->trunk || link->state == VMC_LINK_DOWN ||
 		    link->ends[!end].vm != b)
 			continue;
 		/* In a link to oneself end 0 dials. */
@@ -219,8 +301,25 @@ struct vmc_link *vmc_link_find(const struct vmc_vm *a, const struct vmc_vm *b,
 }
 
 /**
+ * vmc_link_find_to_uplink - find the link to the uplink
+ * @vm: the VM
+ *
+ * Return: the link, or NULL.
+ */
+struct vmc_link *vmc_link_find_to_uplink(const struct vmc_vm *vm)
+{
+	unsigned int id;
+
+	for (id = 0; id < VMC_MAX_LINKS; id++) {
+		if (vm->links[id] && vm->links[id]->trunk)
+			return vm->links[id];
+	}
+	return NULL;
+}
+
+/**
  * vmc_link_leave - a VM is gone
- * @link: freed, unless the other VM must release it first
+ * @link: freed, unless the other end must release it first
  * @vm: the VM; its mappings are the window's business already
  *
  * The circuits and dials of the link are dealt with already.
@@ -235,7 +334,7 @@ void vmc_link_leave(struct vmc_link *link, struct vmc_vm *vm)
 	end->tx = NULL;
 	end->rx = NULL;
 	if (peer->vm == vm || !peer->vm) {
-		destroy(link);
+		retire(link);
 		return;
 	}
 	if (link->state == VMC_LINK_MAPPING) {
@@ -252,12 +351,12 @@ void vmc_link_leave(struct vmc_link *link, struct vmc_vm *vm)
 }
 
 /**
- * vmc_link_release - the VM that stayed uses the link no more
+ * vmc_link_release - the end that stayed uses the link no more
  * @link: down; freed
  */
 void vmc_link_release(struct vmc_link *link)
 {
-	unmap(&link->ends[link->ends[1].vm ? 1 : 0]);
+	unmap_all(link);
 	destroy(link);
 }
 
@@ -277,6 +376,26 @@ static int take_ring(struct vmc_buddy *rings, uint32_t wish,
 	}
 	*ret_bytes = bytes;
 	return 0;
+}
+
+/**
+ * vmc_link_charge - count a circuit for the VMs that have it
+ * @link: the link
+ * @slot: the circuit, with its rings
+ * @sign: 1, or -1 to count it no more
+ */
+void vmc_link_charge(struct vmc_link *link, uint32_t slot, int sign)
+{
+	const struct vmc_circuit *circuit = &link->circuits.circuits[slot];
+	int64_t ring_bytes = (int64_t)circuit->bytes[0] + circuit->bytes[1];
+	unsigned int i;
+
+	for (i = 0; i < 2; i++) {
+		if (!link->ends[i].vm)
+			continue;
+		link->ends[i].vm->nr_circuits += (uint32_t)sign;
+		link->ends[i].vm->ring_bytes += (uint64_t)(sign * ring_bytes);
+	}
 }
 
 /**
@@ -308,8 +427,7 @@ int vmc_link_open_circuit(struct vmc_link *link, const uint32_t wishes[2],
 		goto give_ring;
 	vmc_segment_clear_ctl(&link->segments[0], slot);
 	vmc_segment_clear_ctl(&link->segments[1], slot);
-	link->ends[0].vm->nr_circuits++;
-	link->ends[1].vm->nr_circuits++;
+	vmc_link_charge(link, slot, 1);
 	*ret_slot = slot;
 	return 0;
 
@@ -321,22 +439,32 @@ give_slot:
 	return error;
 }
 
-/**
- * vmc_link_close_circuit - free a slot and its rings
- * @link: up
- * @slot: both ends are closed
- */
-void vmc_link_close_circuit(struct vmc_link *link, uint32_t slot)
+/* Free a slot and its rings. */
+static void close_circuit(struct vmc_link *link, uint32_t slot)
 {
 	struct vmc_circuit *circuit = &link->circuits.circuits[slot];
 	int i;
 
+	vmc_link_charge(link, slot, -1);
 	for (i = 0; i < 2; i++) {
 		vmc_segment_punch(&link->segments[i], circuit->offsets[i],
 				  circuit->bytes[i]);
 		vmc_buddy_give(&link->rings[i], circuit->offsets[i],
 			       circuit->bytes[i]);
-		link->ends[i].vm->nr_circuits--;
 	}
 	vmc_circuit_give(&link->circuits, slot);
+}
+
+/**
+ * vmc_link_close_if_over - free a slot when both ends are closed
+ * @link: up, or down with the uplink's end still there
+ * @slot: in use
+ */
+void vmc_link_close_if_over(struct vmc_link *link, uint32_t slot)
+{
+	const struct vmc_circuit *circuit = &link->circuits.circuits[slot];
+
+	if (circuit->states[0] == VMC_STATE_CLOSED &&
+	    circuit->states[1] == VMC_STATE_CLOSED)
+		close_circuit(link, slot);
 }

@@ -6,14 +6,20 @@
 #include "switch/circuit.h"
 #include "switch/vm.h"
 
+struct vmc_trunk;
+struct vmc_uplink;
+
 enum vmc_link_state {
 	VMC_LINK_MAPPING,	/* not all segments are in the windows */
 	VMC_LINK_UP,		/* LINK_UP was sent to both */
-	VMC_LINK_DOWN,		/* one VM is gone, the other must release */
+	VMC_LINK_DOWN,		/* one end is gone, the other must release */
 };
 
+/* The uplink's end of a link to it; the VM's is 0. */
+#define VMC_UPLINK_END	1U
+
 struct vmc_link_end {
-	struct vmc_vm *vm;		/* NULL: gone */
+	struct vmc_vm *vm;		/* NULL: gone, or the uplink */
 	uint32_t id;			/* as this VM calls the link */
 	uint32_t generation;
 	/* Of the segment this end writes, and of the other; NULL: none. */
@@ -22,6 +28,7 @@ struct vmc_link_end {
 };
 
 struct vmc_link_ops {
+	/* LINK_UP was sent. */
 	void (*up)(struct vmc_link *link);
 	/* Before the link is destroyed because a mapping failed. */
 	void (*failed)(struct vmc_link *link);
@@ -29,10 +36,12 @@ struct vmc_link_ops {
 
 /*
  * Two VMs that talk, or the two ends of one VM's talk to itself: then both
- * ends have the same VM and end 0 holds the two mappings.
+ * ends have the same VM and end 0 holds the two mappings. Or a VM and the
+ * uplink, whose end has a trunk instead of a VM.
  */
 struct vmc_link {
 	enum vmc_link_state state;
+	struct vmc_trunk *trunk;	/* NULL: between VMs */
 	const struct vmc_link_ops *ops;
 	unsigned int nr_unmapped;	/* answers that are missing */
 	struct vmc_link_end ends[2];
@@ -45,15 +54,21 @@ struct vmc_link {
 int vmc_link_create(struct vmc_vm *a, struct vmc_vm *b,
 		    const struct vmc_link_ops *ops,
 		    struct vmc_link **ret_link);
+int vmc_link_create_to_uplink(struct vmc_vm *vm, struct vmc_uplink *uplink,
+			      const struct vmc_link_ops *ops,
+			      struct vmc_link **ret_link);
 struct vmc_link *vmc_link_find(const struct vmc_vm *a,
 			       const struct vmc_vm *b,
 			       unsigned int *ret_end);
+struct vmc_link *vmc_link_find_to_uplink(const struct vmc_vm *vm);
 void vmc_link_leave(struct vmc_link *link, struct vmc_vm *vm);
 void vmc_link_release(struct vmc_link *link);
 bool vmc_link_is_self(const struct vmc_link *link);
+const char *vmc_link_peer_name(const struct vmc_link *link, unsigned int end);
 
 int vmc_link_open_circuit(struct vmc_link *link, const uint32_t wishes[2],
 			  uint32_t *ret_slot);
-void vmc_link_close_circuit(struct vmc_link *link, uint32_t slot);
+void vmc_link_charge(struct vmc_link *link, uint32_t slot, int sign);
+void vmc_link_close_if_over(struct vmc_link *link, uint32_t slot);
 
 #endif /* VMC_SWITCH_LINK_H */

@@ -74,15 +74,18 @@ static void drop(struct vmc_listener_table *table,
  * vmc_listener_remove - forget a listener
  * @table: the VM's listeners
  * @id: the guest's number
+ * @ret_port: where it listened
  *
  * Return: 0, or -ENOENT.
  */
-int vmc_listener_remove(struct vmc_listener_table *table, uint32_t id)
+int vmc_listener_remove(struct vmc_listener_table *table, uint32_t id,
+			uint16_t *ret_port)
 {
 	struct vmc_listener *listener = find_id(table, id);
 
 	if (!listener)
 		return -ENOENT;
+	*ret_port = le16toh(listener->local.port);
 	drop(table, listener);
 	return 0;
 }

@@ -32,7 +32,8 @@ struct vmc_listener_table {
 
 int vmc_listener_add(struct vmc_listener_table *table,
 		     const struct vmc_listener *listener);
-int vmc_listener_remove(struct vmc_listener_table *table, uint32_t id);
+int vmc_listener_remove(struct vmc_listener_table *table, uint32_t id,
+			uint16_t *ret_port);
 void vmc_listener_clear(struct vmc_listener_table *table);
 const struct vmc_listener *
 vmc_listener_match(const struct vmc_listener_table *table,

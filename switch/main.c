@@ -122,7 +122,7 @@ close_process:
 
 int main(int argc, char **argv)
 {
-	struct vmc_options options;
+	struct vmc_arguments options;
 	struct vmc_config *config;
 	int error;
 

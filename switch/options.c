@@ -56,9 +56,9 @@ static enum vmc_options_result wrong(const char *what, const char *value)
  * Return: what to do.
  */
 enum vmc_options_result vmc_options_parse(int argc, char **argv,
-					  struct vmc_options *ret_options)
+					  struct vmc_arguments *ret_options)
 {
-	struct vmc_options options = { .config = DEFAULT_CONFIG };
+	struct vmc_arguments options = { .config = DEFAULT_CONFIG };
 	int option;
 
 	while ((option = getopt_long(argc, argv, "c:h", long_options,

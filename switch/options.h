@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-struct vmc_options {
+struct vmc_arguments {
 	const char *config;
 	const char *log_level;	/* NULL: as the configuration says */
 	bool is_check;		/* only check the configuration */
@@ -18,6 +18,6 @@ enum vmc_options_result {
 };
 
 enum vmc_options_result vmc_options_parse(int argc, char **argv,
-					  struct vmc_options *ret_options);
+					  struct vmc_arguments *ret_options);
 
 #endif /* VMC_SWITCH_OPTIONS_H */

@@ -7,6 +7,7 @@
 #include "switch/listener.h"
 #include "switch/log.h"
 #include "switch/outbox.h"
+#include "switch/quota.h"
 #include "switch/segment.h"
 #include "switch/vhost_user.h"
 
@@ -24,6 +25,12 @@ struct vmc_vm_stats {
 	uint64_t stale;			/* messages that crossed, ignored */
 	uint64_t lies;			/* each ended a connection */
 	uint64_t attachments;
+	uint64_t over_quota;		/* refused for want of it */
+	uint64_t denied;		/* by the policy, either way */
+	uint64_t relays_out;		/* circuits to the outside */
+	uint64_t relays_in;		/* circuits from the outside */
+	uint64_t bytes_out;		/* to the outside */
+	uint64_t bytes_in;		/* from the outside */
 };
 
 /* Calls upwards, to the broker. None may free the VM. */
@@ -65,6 +72,8 @@ struct vmc_vm {
 	unsigned int link_ends[VMC_MAX_LINKS];	/* this VM's end of it */
 	uint32_t link_generation;	/* the last one given */
 	uint32_t nr_circuits;
+	uint64_t ring_bytes;		/* of those circuits */
+	struct vmc_quota quota;
 
 	struct vmc_vm_stats stats;
 	struct vmc_log_limit log_limit;

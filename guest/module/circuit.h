@@ -37,6 +37,11 @@ struct vmc_circuit {
 	u32 peer_space_wait;
 	enum vmc_state state;
 	bool is_lying;		/* the peer was caught */
+	u32 options_serial;	/* of what we told the uplink last */
+	u32 figures_wanted;	/* of what we asked it last */
+
+	/* The bell. */
+	u32 figures_heard;	/* which answer we woke somebody for */
 
 	/* Anyone who is about to sleep. */
 	atomic_t data_wait;

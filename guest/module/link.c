@@ -323,6 +323,7 @@ int vmc_link_up(const struct vmc_link_up *up, u32 attachment)
 	link->generation = le32_to_cpu(up->generation);
 	link->attachment = attachment;
 	link->segment_bytes = bytes;
+	link->is_uplink = up->flags & cpu_to_le32(VMC_LINK_UPLINK);
 	link->signal = link_signal;
 	strscpy(link->peer, up->peer, sizeof(link->peer));
 	spin_lock_init(&link->lock);

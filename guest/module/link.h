@@ -21,6 +21,7 @@ struct vmc_link {
 	u32 generation;
 	u32 attachment;		/* for vmc_device_send() */
 	u64 segment_bytes;
+	bool is_uplink;		/* the peer is the switch, with a host socket */
 	struct vmc_segment_header *tx;
 	const struct vmc_segment_header *rx;
 	char peer[VMC_NAME_BYTES];

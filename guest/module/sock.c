@@ -40,6 +40,7 @@
 #include "link.h"
 #include "sock.h"
 #include "stats.h"
+#include "uplink.h"
 
 /* Called from doorbells when there is room again. */
 static void sock_write_space(struct sock *sk)
@@ -154,6 +155,7 @@ void vmc_sock_establish(struct sock *sk)
 	inet_sk_set_state(sk, TCP_ESTABLISHED);
 	/* For SIGIO, which nobody polls for. */
 	vmc_circuit_await_data(vmc_sock_circuit(sk));
+	vmc_uplink_publish(sk);
 	/* The peer may have rung before anyone could hear it. */
 	vmc_sock_update(sk);
 }
@@ -369,6 +371,8 @@ void vmc_sock_signal(struct vmc_circuit *circuit)
 	if (signal_has_data(sk, circuit))
 		sk->sk_data_ready(sk);
 	else if (has_news(circuit))
+		sk->sk_state_change(sk);
+	if (vmc_uplink_has_news(circuit))
 		sk->sk_state_change(sk);
 	if (signal_has_space(sk, circuit))
 		sk->sk_write_space(sk);

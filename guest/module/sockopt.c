@@ -11,6 +11,7 @@
 #include "netdev.h"
 #include "shadow.h"
 #include "sockopt.h"
+#include "uplink.h"
 
 /*
  * Options of packets; a circuit has none, so they would do nothing. Those that
@@ -73,6 +74,21 @@ static int shadow_set(struct sock *sk, int level, int name, sockptr_t value,
 	return err;
 }
 
+static int option_set(struct socket *sock, int level, int name,
+		      sockptr_t value, unsigned int bytes)
+{
+	struct sock *sk = sock->sk;
+	int err;
+
+	if (level != SOL_SOCKET || is_shadow_only(name))
+		return shadow_set(sk, level, name, value, bytes);
+	err = sock_setsockopt(sock, level, name, value, bytes);
+	/* An accepted circuit needs no shadow for these. */
+	if (err || !READ_ONCE(vmc_sk(sk)->shadow))
+		return err;
+	return shadow_set(sk, level, name, value, bytes);
+}
+
 /**
  * vmc_sockopt_set - setsockopt(), all levels
  * @sock: ours
@@ -97,13 +113,13 @@ int vmc_sockopt_set(struct socket *sock, int level, int name, sockptr_t value,
 		    sk->sk_state == TCP_ESTABLISHED)
 			return -ENOENT;
 	}
-	if (level != SOL_SOCKET || is_shadow_only(name))
-		return shadow_set(sk, level, name, value, bytes);
-	err = sock_setsockopt(sock, level, name, value, bytes);
-	/* An accepted circuit needs no shadow for these. */
-	if (err || !READ_ONCE(vmc_sk(sk)->shadow))
-		return err;
-	return shadow_set(sk, level, name, value, bytes);
+	err = option_set(sock, level, name, value, bytes);
+	if (!err && (level == SOL_TCP || name == SO_KEEPALIVE)) {
+		lock_sock(sk);
+		vmc_uplink_publish(sk);
+		release_sock(sk);
+	}
+	return err;
 }
 
 static u32 circuit_mss(const struct sock *sk)
@@ -167,9 +183,10 @@ static int circuit_get(struct sock *sk, int level, int name,
 	rcu_read_unlock();
 	if (!mss)
 		return -ENOPROTOOPT;
-	if (name == TCP_INFO)
-		return value_put(&info, sizeof(info), value, bytes);
-	return value_put(&mss, sizeof(mss), value, bytes);
+	if (name == TCP_MAXSEG)
+		return value_put(&mss, sizeof(mss), value, bytes);
+	vmc_uplink_ask(sk, &info);
+	return value_put(&info, sizeof(info), value, bytes);
 }
 
 /**

@@ -71,6 +71,8 @@ static void nobody_listens(void **state)
 
 static void the_longest_match_wins(void **state)
 {
+	uint16_t port;
+
 	(void)state;
 	add(1, "::", false);
 	assert_int_equal(reach("10.0.0.1", 80, 5), 1);
@@ -82,7 +84,7 @@ static void the_longest_match_wins(void **state)
 	assert_int_equal(reach("fd77::1", 80, 5), 1);
 	add(4, "fd77::1", false);
 	assert_int_equal(reach("fd77::1", 80, 5), 4);
-	assert_int_equal(vmc_listener_remove(&table, 3), 0);
+	assert_int_equal(vmc_listener_remove(&table, 3, &port), 0);
 	assert_int_equal(reach("10.0.0.1", 80, 5), 2);
 }
 
@@ -129,12 +131,15 @@ static void the_hash_spreads_ports(void **state)
 
 static void ids_are_unique(void **state)
 {
+	uint16_t port = 0;
+
 	(void)state;
 	assert_int_equal(add(1, "0.0.0.0", false), 0);
 	assert_int_equal(add(1, "10.0.0.1", false), -EADDRINUSE);
-	assert_int_equal(vmc_listener_remove(&table, 2), -ENOENT);
-	assert_int_equal(vmc_listener_remove(&table, 1), 0);
-	assert_int_equal(vmc_listener_remove(&table, 1), -ENOENT);
+	assert_int_equal(vmc_listener_remove(&table, 2, &port), -ENOENT);
+	assert_int_equal(vmc_listener_remove(&table, 1, &port), 0);
+	assert_int_equal(port, 80);
+	assert_int_equal(vmc_listener_remove(&table, 1, &port), -ENOENT);
 }
 
 static void their_number_is_limited(void **state)

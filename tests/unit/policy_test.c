@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "switch/config.h"
 #include "switch/policy.h"
 
 static const struct vmc_config_vm vms[] = {

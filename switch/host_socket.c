@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * TCP sockets of the host, as the uplink uses them: how they are made, bound,
+ * tuned and asked. Owns nothing. Called by the relays.
+ */
+#include <arpa/inet.h>
+#include <endian.h>
+#include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "switch/address.h"
+#include "switch/host_socket.h"
+
+/* Not in every libc. */
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP	262
+#endif
+
+/* The longest that the kernel takes for TCP_KEEPIDLE and TCP_KEEPINTVL, s. */
+#define MAX_KEEP_S	32767
+#define MAX_KEEP_COUNT	127
+
+/**
+ * vmc_host_socket_address - a name as the host's system calls have it
+ * @name: checked
+ * @ret_address: the address
+ *
+ * Return: its length in bytes.
+ */
+socklen_t vmc_host_socket_address(const struct vmc_name *name,
+				  struct sockaddr_storage *ret_address)
+{
+	struct sockaddr_in6 *inet6 = (struct sockaddr_in6 *)ret_address;
+	struct sockaddr_in *inet = (struct sockaddr_in *)ret_address;
+
+	memset(ret_address, 0, sizeof(*ret_address));
+	if (name->family == VMC_FAMILY_INET) {
+		inet->sin_family = AF_INET;
+		inet->sin_port = htons(le16toh(name->port));
+		memcpy(&inet->sin_addr, name->address, 4);
+		return sizeof(*inet);
+	}
+	inet6->sin6_family = AF_INET6;
+	inet6->sin6_port = htons(le16toh(name->port));
+	memcpy(&inet6->sin6_addr, name->address, 16);
+	return sizeof(*inet6);
+}
+
+/**
+ * vmc_host_socket_name - the opposite of vmc_host_socket_address()
+ * @address: from the kernel
+ * @ret_name: the name; a mapped IPv4 address becomes plain IPv4
+ *
+ * Return: 0, or -EAFNOSUPPORT for what a name cannot say.
+ */
+int vmc_host_socket_name(const struct sockaddr_storage *address,
+			 struct vmc_name *ret_name)
+{
+	const struct sockaddr_in6 *inet6 =
+		(const struct sockaddr_in6 *)address;
+	const struct sockaddr_in *inet = (const struct sockaddr_in *)address;
+
+	memset(ret_name, 0, sizeof(*ret_name));
+	switch (address->ss_family) {
+	case AF_INET:
+		ret_name->family = VMC_FAMILY_INET;
+		ret_name->port = htole16(ntohs(inet->sin_port));
+		memcpy(ret_name->address, &inet->sin_addr, 4);
+		return 0;
+	case AF_INET6:
+		ret_name->family = VMC_FAMILY_INET6;
+		ret_name->port = htole16(ntohs(inet6->sin6_port));
+		memcpy(ret_name->address, &inet6->sin6_addr, 16);
+		return vmc_name_check(ret_name);
+	default:
+		return -EAFNOSUPPORT;
+	}
+}
+
+static int family_of(const struct vmc_name *name)
+{
+	return name->family == VMC_FAMILY_INET ? AF_INET : AF_INET6;
+}
+
+static void set(int fd, int level, int option, int value)
+{
+	setsockopt(fd, level, option, &value, sizeof(value));
+}
+
+/* An address that need not be the host's own; the port must be free. */
+static int bind_freely(int fd, const struct vmc_name *name)
+{
+	struct sockaddr_storage address;
+	socklen_t bytes = vmc_host_socket_address(name, &address);
+
+	set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (name->family == VMC_FAMILY_INET)
+		set(fd, IPPROTO_IP, IP_FREEBIND, 1);
+	else
+		set(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1);
+	if (bind(fd, (struct sockaddr *)&address, bytes))
+		return -errno;
+	return 0;
+}
+
+/**
+ * vmc_host_socket_dial - a socket that shall be connected
+ * @target: where to; only its family matters here
+ * @carriage: how; the proxy is the caller's business
+ * @source: the name to come from, or NULL: the host chooses
+ *
+ * Return: the socket, blocking; or -errno: the error of socket() or bind(),
+ * -ENOPROTOOPT when the congestion control is not to be had any more.
+ */
+int vmc_host_socket_dial(const struct vmc_name *target,
+			 const struct vmc_carriage *carriage,
+			 const struct vmc_name *source)
+{
+	int fd, error = 0;
+
+	fd = socket(family_of(target), SOCK_STREAM | SOCK_CLOEXEC,
+		    carriage->is_mptcp ? IPPROTO_MPTCP : IPPROTO_TCP);
+	if (fd < 0)
+		return -errno;
+	if (carriage->congestion[0] &&
+	    setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, carriage->congestion,
+		       (socklen_t)strlen(carriage->congestion)))
+		error = -ENOPROTOOPT;
+	if (!error && source)
+		error = bind_freely(fd, source);
+	if (!error)
+		return fd;
+	close(fd);
+	return error;
+}
+
+/**
+ * vmc_host_socket_bind - a socket that may listen at a name
+ * @name: the name; IPv6 wildcards take no IPv4
+ *
+ * Return: the socket, or the error of socket() or bind(), negative.
+ */
+int vmc_host_socket_bind(const struct vmc_name *name)
+{
+	int fd, error;
+
+	fd = socket(family_of(name), SOCK_STREAM | SOCK_NONBLOCK |
+		    SOCK_CLOEXEC, IPPROTO_TCP);
+	if (fd < 0)
+		return -errno;
+	if (name->family == VMC_FAMILY_INET6)
+		set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+	error = bind_freely(fd, name);
+	if (!error)
+		return fd;
+	close(fd);
+	return error;
+}
+
+/**
+ * vmc_host_socket_prepare - before a relay uses a socket
+ * @fd: connected or not
+ *
+ * Until it ends in order the socket resets its peer when it is closed: if the
+ * switch dies, nobody shall take half of the data for all of it.
+ */
+void vmc_host_socket_prepare(int fd)
+{
+	const struct linger reset = { .l_onoff = 1 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+}
+
+/**
+ * vmc_host_socket_end_in_order - let close() send what is left, then FIN
+ * @fd: the socket
+ */
+void vmc_host_socket_end_in_order(int fd)
+{
+	const struct linger none = { 0 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+}
+
+/**
+ * vmc_host_socket_error - what went wrong with a socket
+ * @fd: the socket; forgets the error
+ *
+ * Return: positive errno or 0.
+ */
+int vmc_host_socket_error(int fd)
+{
+	int error = 0;
+	socklen_t bytes = sizeof(error);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &bytes))
+		return errno;
+	return error;
+}
+
+static int bounded(__le32 raw, int max)
+{
+	uint32_t value = le32toh(raw);
+
+	return value > (uint32_t)max ? max : (int)value;
+}
+
+static void set_unless_0(int fd, int option, int value)
+{
+	if (value)
+		set(fd, IPPROTO_TCP, option, value);
+}
+
+/**
+ * vmc_host_socket_set_options - give a socket what a guest's program chose
+ * @fd: the socket
+ * @raw: in the guest's control page, unchecked; each field is read once
+ */
+void vmc_host_socket_set_options(int fd, const struct vmc_options *raw)
+{
+	uint32_t bits = le32toh(raw->bits);
+
+	set(fd, IPPROTO_TCP, TCP_NODELAY, !!(bits & VMC_OPTION_NODELAY));
+	set_unless_0(fd, TCP_KEEPIDLE, bounded(raw->keep_idle_s, MAX_KEEP_S));
+	set_unless_0(fd, TCP_KEEPINTVL,
+		     bounded(raw->keep_interval_s, MAX_KEEP_S));
+	set_unless_0(fd, TCP_KEEPCNT, bounded(raw->keep_count,
+					      MAX_KEEP_COUNT));
+	set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
+	    bounded(raw->user_timeout_ms, INT32_MAX));
+	set(fd, SOL_SOCKET, SO_KEEPALIVE, !!(bits & VMC_OPTION_KEEPALIVE));
+}
+
+/**
+ * vmc_host_socket_get_figures - how a socket's TCP does
+ * @fd: the socket
+ * @ret_figures: all but serial is filled in
+ */
+void vmc_host_socket_get_figures(int fd, struct vmc_figures *ret_figures)
+{
+	struct tcp_info info = { 0 };
+	socklen_t bytes = sizeof(info);
+
+	getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &bytes);
+	ret_figures->rtt_us = htole32(info.tcpi_rtt);
+	ret_figures->rtt_var_us = htole32(info.tcpi_rttvar);
+	ret_figures->snd_mss = htole32(info.tcpi_snd_mss);
+	ret_figures->rcv_mss = htole32(info.tcpi_rcv_mss);
+	ret_figures->adv_mss = htole32(info.tcpi_advmss);
+	ret_figures->path_mtu = htole32(info.tcpi_pmtu);
+	ret_figures->snd_cwnd = htole32(info.tcpi_snd_cwnd);
+	ret_figures->snd_ssthresh = htole32(info.tcpi_snd_ssthresh);
+	ret_figures->rto_us = htole32(info.tcpi_rto);
+	ret_figures->unacked = htole32(info.tcpi_unacked);
+	ret_figures->lost = htole32(info.tcpi_lost);
+	ret_figures->retransmits = htole32(info.tcpi_retransmits);
+	ret_figures->total_retransmits = htole32(info.tcpi_total_retrans);
+	ret_figures->min_rtt_us = htole32(info.tcpi_min_rtt);
+	ret_figures->reordering = htole32(info.tcpi_reordering);
+	ret_figures->pacing_rate = htole64(info.tcpi_pacing_rate);
+	ret_figures->delivery_rate = htole64(info.tcpi_delivery_rate);
+	ret_figures->bytes_acked = htole64(info.tcpi_bytes_acked);
+	ret_figures->bytes_received = htole64(info.tcpi_bytes_received);
+}

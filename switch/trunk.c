@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * A trunk: the uplink's end of a link to a VM. Owns the uplink's mappings of
+ * the two segments and the doorbell in them; knows the relays that use them.
+ * Called by link.c and the relays.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "switch/inbound.h"
+#include "switch/link.h"
+#include "switch/relay.h"
+#include "switch/trunk.h"
+#include "switch/uplink.h"
+
+static void *map_segment(const struct vmc_segment *segment, int access)
+{
+	void *map = mmap(NULL, VMC_SEGMENT_BYTES, access, MAP_SHARED,
+			 segment->fd, 0);
+
+	if (map == MAP_FAILED)
+		return NULL;
+	madvise(map, VMC_SEGMENT_BYTES, MADV_DONTDUMP);
+	return map;
+}
+
+/**
+ * vmc_trunk_create - give a link an end in the uplink
+ * @link: with its segments
+ * @uplink: outlives the trunk
+ * @ret_trunk: the trunk
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int vmc_trunk_create(struct vmc_link *link, struct vmc_uplink *uplink,
+		     struct vmc_trunk **ret_trunk)
+{
+	struct vmc_trunk *trunk = calloc(1, sizeof(*trunk));
+
+	if (!trunk)
+		return -ENOMEM;
+	trunk->uplink = uplink;
+	trunk->link = link;
+	LIST_INSERT_HEAD(&uplink->trunks, trunk, entry);
+	TAILQ_INIT(&trunk->relays);
+	trunk->tx = map_segment(&link->segments[VMC_UPLINK_END],
+				PROT_READ | PROT_WRITE);
+	trunk->rx = map_segment(&link->segments[!VMC_UPLINK_END], PROT_READ);
+	if (!trunk->tx || !trunk->rx) {
+		vmc_trunk_destroy(trunk);
+		return -ENOMEM;
+	}
+	vmc_bell_init(&trunk->bell, trunk->tx, trunk->rx);
+	*ret_trunk = trunk;
+	return 0;
+}
+
+/**
+ * vmc_trunk_destroy - unmap
+ * @trunk: not busy, or NULL
+ */
+void vmc_trunk_destroy(struct vmc_trunk *trunk)
+{
+	if (!trunk)
+		return;
+	LIST_REMOVE(trunk, entry);
+	if (trunk->tx)
+		munmap(trunk->tx, VMC_SEGMENT_BYTES);
+	if (trunk->rx)
+		munmap((void *)trunk->rx, VMC_SEGMENT_BYTES);
+	free(trunk);
+}
+
+/**
+ * vmc_trunk_is_busy - whether a relay may touch the segments still
+ * @trunk: the trunk
+ */
+bool vmc_trunk_is_busy(const struct vmc_trunk *trunk)
+{
+	return !TAILQ_EMPTY(&trunk->relays);
+}
+
+/**
+ * vmc_trunk_up - the VM has the segments
+ * @trunk: the trunk; relays that waited for it go on
+ */
+void vmc_trunk_up(struct vmc_trunk *trunk)
+{
+	struct vmc_relay *relay, *next;
+
+	vmc_trunk_hear(trunk);
+	for (relay = TAILQ_FIRST(&trunk->relays); relay; relay = next) {
+		next = TAILQ_NEXT(relay, of_trunk);
+		if (relay->state == VMC_RELAY_WAITING)
+			vmc_inbound_offer(relay);
+	}
+}
+
+/**
+ * vmc_trunk_abort - the VM is gone, or the link could not be made
+ * @trunk: every relay resets its host socket; it may be busy for a while
+ */
+void vmc_trunk_abort(struct vmc_trunk *trunk)
+{
+	struct vmc_relay *relay, *next;
+
+	for (relay = TAILQ_FIRST(&trunk->relays); relay; relay = next) {
+		next = TAILQ_NEXT(relay, of_trunk);
+		vmc_relay_abort(relay);
+	}
+}
+
+/**
+ * vmc_trunk_clear - free the relays at once
+ * @trunk: none of its relays' operations is under way; freed with its link
+ *	when that is down
+ */
+void vmc_trunk_clear(struct vmc_trunk *trunk)
+{
+	struct vmc_relay *relay, *next;
+
+	for (relay = TAILQ_FIRST(&trunk->relays); relay; relay = next) {
+		next = TAILQ_NEXT(relay, of_trunk);
+		vmc_relay_destroy(relay);
+	}
+}
+
+static void rung(void *owner, uint32_t slot)
+{
+	struct vmc_trunk *trunk = owner;
+	struct vmc_relay *relay = NULL;
+
+	if (slot < trunk->link->circuits.nr_fresh)
+		relay = trunk->link->circuits.circuits[slot].relay;
+	if (relay)
+		vmc_relay_look(relay);
+}
+
+/**
+ * vmc_trunk_hear - the VM rang for this link
+ * @trunk: the trunk
+ */
+void vmc_trunk_hear(struct vmc_trunk *trunk)
+{
+	vmc_bell_hear(&trunk->bell, rung, trunk);
+}
+
+/**
+ * vmc_trunk_ring - tell the VM to look at a circuit
+ * @trunk: the trunk
+ * @slot: the circuit's
+ */
+void vmc_trunk_ring(struct vmc_trunk *trunk, uint32_t slot)
+{
+	const struct vmc_link_end *end = &trunk->link->ends[!VMC_UPLINK_END];
+
+	if (vmc_bell_ring(&trunk->bell, slot) && end->vm)
+		vmc_vm_kick(end->vm, end->id);
+}

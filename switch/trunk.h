@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef VMC_SWITCH_TRUNK_H
+#define VMC_SWITCH_TRUNK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "lib/bell.h"
+
+struct vmc_link;
+struct vmc_relay;
+struct vmc_uplink;
+
+TAILQ_HEAD(vmc_relay_list, vmc_relay);
+
+/* The uplink's end of a link to a VM. */
+struct vmc_trunk {
+	struct vmc_uplink *uplink;
+	struct vmc_link *link;
+	uint8_t *tx;			/* the whole segment that we write */
+	const uint8_t *rx;		/* and the one that the VM writes */
+	struct vmc_bell bell;
+	struct vmc_relay_list relays;	/* all of them */
+	LIST_ENTRY(vmc_trunk) entry;	/* in the uplink's */
+};
+
+int vmc_trunk_create(struct vmc_link *link, struct vmc_uplink *uplink,
+		     struct vmc_trunk **ret_trunk);
+void vmc_trunk_destroy(struct vmc_trunk *trunk);
+bool vmc_trunk_is_busy(const struct vmc_trunk *trunk);
+void vmc_trunk_up(struct vmc_trunk *trunk);
+void vmc_trunk_abort(struct vmc_trunk *trunk);
+void vmc_trunk_clear(struct vmc_trunk *trunk);
+void vmc_trunk_hear(struct vmc_trunk *trunk);
+void vmc_trunk_ring(struct vmc_trunk *trunk, uint32_t slot);
+
+#endif /* VMC_SWITCH_TRUNK_H */

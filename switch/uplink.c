@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The uplink: whether a guest may dial the outside, and what it reaches there.
+ * Owns the io_uring that all relays share, and the host's listeners. Called by
+ * the broker and connect.c.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "switch/address.h"
+#include "switch/relay.h"
+#include "switch/uplink.h"
+
+static struct vmc_name loopback_of(const struct vmc_name *name)
+{
+	struct vmc_name loopback = {
+		.family = name->family,
+		.port = name->port,
+	};
+
+	if (name->family == VMC_FAMILY_INET) {
+		loopback.address[0] = 127;
+		loopback.address[3] = 1;
+	} else {
+		loopback.address[15] = 1;
+	}
+	return loopback;
+}
+
+/* Whether the address is of a network that the VM is in itself. */
+static bool is_on_link(const struct vmc_config_vm *vm,
+		       const struct vmc_name *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < vm->nr_addresses; i++) {
+		if (vmc_address_covers(&vm->addresses[i], name))
+			return true;
+	}
+	return false;
+}
+
+/**
+ * vmc_uplink_resolve - what a guest reaches at an address that no VM owns
+ * @uplink: the uplink
+ * @vm: who dials; counts it when the policy denies
+ * @remote: what it dials, checked
+ * @ret_target: what the host is to dial
+ * @ret_carriage: how; to be copied before anything else happens
+ *
+ * Return: 0; EHOSTUNREACH for a VM that is not there, EACCES by policy.
+ */
+int vmc_uplink_resolve(const struct vmc_uplink *uplink, struct vmc_vm *vm,
+		       const struct vmc_name *remote,
+		       struct vmc_name *ret_target,
+		       const struct vmc_carriage **ret_carriage)
+{
+	const struct vmc_config *config = uplink->table->config;
+	struct vmc_policy_query query = {
+		.vm = vm->config,
+		.direction = VMC_OUTBOUND,
+		.protocol = VMC_PROTOCOL_TCP,
+		.remote = *remote,
+	};
+	struct vmc_policy_verdict verdict;
+	bool is_host = false;
+	unsigned int i;
+
+	for (i = 0; i < config->uplink.nr_host_addresses; i++)
+		is_host |= vmc_address_is(&config->uplink.host_addresses[i],
+					  remote);
+	if (is_host)
+		query.remote = loopback_of(remote);
+	else if (is_on_link(vm->config, remote))
+		return EHOSTUNREACH;
+	verdict = vmc_policy_decide(config->policy, &query);
+	if (!verdict.is_allowed) {
+		vm->stats.denied++;
+		return EACCES;
+	}
+	*ret_target = query.remote;
+	*ret_carriage = verdict.carriage;
+	return 0;
+}
+
+/**
+ * vmc_uplink_check - as vmc_uplink_resolve(), just to know
+ * @uplink: the uplink
+ * @vm: who dials
+ * @remote: what it dials, checked
+ *
+ * Return: as vmc_uplink_resolve().
+ */
+int vmc_uplink_check(const struct vmc_uplink *uplink, struct vmc_vm *vm,
+		     const struct vmc_name *remote)
+{
+	const struct vmc_carriage *carriage;
+	struct vmc_name target;
+
+	return vmc_uplink_resolve(uplink, vm, remote, &target, &carriage);
+}
+
+/**
+ * vmc_uplink_create - make the uplink and claim the published ports
+ * @table: outlives the uplink; its VMs are there
+ * @loop: outlives the uplink
+ * @ret_uplink: the uplink
+ *
+ * Return: 0, -ENOMEM, or the error of io_uring or of a published port, which
+ * is logged.
+ */
+int vmc_uplink_create(struct vmc_vm_table *table, struct vmc_loop *loop,
+		      struct vmc_uplink **ret_uplink)
+{
+	struct vmc_uplink *uplink = calloc(1, sizeof(*uplink));
+	int error;
+
+	if (!uplink)
+		return -ENOMEM;
+	uplink->loop = loop;
+	uplink->table = table;
+	LIST_INIT(&uplink->trunks);
+	error = vmc_uring_open(&uplink->uring, loop);
+	if (error) {
+		vmc_log(VMC_LOG_ERROR,
+			"the uplink needs io_uring, which the system does not give: %s; see kernel.io_uring_disabled",
+			strerror(-error));
+		free(uplink);
+		return error;
+	}
+	error = vmc_inbound_open(uplink);
+	if (error) {
+		vmc_uplink_stop(uplink);
+		vmc_uplink_destroy(uplink);
+		return error;
+	}
+	*ret_uplink = uplink;
+	return 0;
+}
+
+/**
+ * vmc_uplink_stop - reset everything to and from the outside
+ * @uplink: the uplink; its links are still there
+ */
+void vmc_uplink_stop(struct vmc_uplink *uplink)
+{
+	struct vmc_trunk *trunk, *next;
+
+	vmc_inbound_close(uplink);
+	vmc_uring_close(&uplink->uring);
+	for (trunk = LIST_FIRST(&uplink->trunks); trunk; trunk = next) {
+		next = LIST_NEXT(trunk, entry);
+		vmc_trunk_clear(trunk);
+	}
+}
+
+/**
+ * vmc_uplink_destroy - free the uplink
+ * @uplink: stopped, and its links are gone
+ */
+void vmc_uplink_destroy(struct vmc_uplink *uplink)
+{
+	free(uplink);
+}

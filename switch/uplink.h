@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef VMC_SWITCH_UPLINK_H
+#define VMC_SWITCH_UPLINK_H
+
+#include "switch/connect.h"
+#include "switch/inbound.h"
+#include "switch/trunk.h"
+#include "switch/uring.h"
+
+LIST_HEAD(vmc_trunk_list, vmc_trunk);
+
+/* The part of the switch that ends circuits in host sockets. */
+struct vmc_uplink {
+	struct vmc_loop *loop;
+	struct vmc_vm_table *table;
+	struct vmc_uring uring;
+	struct vmc_trunk_list trunks;
+	struct vmc_inbound_table inbound;
+	unsigned int nr_relays;
+};
+
+int vmc_uplink_create(struct vmc_vm_table *table, struct vmc_loop *loop,
+		      struct vmc_uplink **ret_uplink);
+void vmc_uplink_stop(struct vmc_uplink *uplink);
+void vmc_uplink_destroy(struct vmc_uplink *uplink);
+int vmc_uplink_resolve(const struct vmc_uplink *uplink, struct vmc_vm *vm,
+		       const struct vmc_name *remote,
+		       struct vmc_name *ret_target,
+		       const struct vmc_carriage **ret_carriage);
+int vmc_uplink_check(const struct vmc_uplink *uplink, struct vmc_vm *vm,
+		     const struct vmc_name *remote);
+
+#endif /* VMC_SWITCH_UPLINK_H */
