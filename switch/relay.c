@@ -206,6 +206,14 @@ static uint32_t find_data(struct vmc_relay *relay, uint32_t *ret_flags)
 	return vmc_end_readable(&relay->end);
 }
 
+static bool is_worth_zero_copy(const struct vmc_relay *relay, uint32_t bytes)
+{
+	const struct vmc_config *config = relay->trunk->uplink->table->config;
+
+	return config->uplink.zero_copy_bytes &&
+	       bytes >= config->uplink.zero_copy_bytes;
+}
+
 static void pump_tx(struct vmc_relay *relay)
 {
 	struct io_uring_sqe *sqe;
@@ -232,7 +240,11 @@ static void pump_tx(struct vmc_relay *relay)
 	}
 	from = vmc_end_rx_span(&relay->end, bytes, &bytes);
 	sqe = vmc_uring_prepare(uring_of(relay), &relay->tx);
-	io_uring_prep_send(sqe, relay->fd, from, bytes, MSG_NOSIGNAL);
+	if (is_worth_zero_copy(relay, bytes))
+		io_uring_prep_send_zc(sqe, relay->fd, from, bytes,
+				      MSG_NOSIGNAL, 0);
+	else
+		io_uring_prep_send(sqe, relay->fd, from, bytes, MSG_NOSIGNAL);
 }
 
 static void pump(struct vmc_relay *relay)
@@ -296,9 +308,15 @@ static void tx_done(struct vmc_uring_op *op, int result, unsigned int flags)
 {
 	struct vmc_relay *relay = vmc_container_of(op, struct vmc_relay, tx);
 
-	(void)flags;
+	/* Sent without a copy: the host's TCP still looks at the ring. */
+	if (flags & IORING_CQE_F_MORE) {
+		relay->tx_result = result;
+		return;
+	}
 	if (vmc_relay_is_ended(relay))
 		return;
+	if (flags & IORING_CQE_F_NOTIF)
+		result = relay->tx_result;
 	if (result < 0 && result != -EINTR && result != -EAGAIN) {
 		host_failed(relay, -result);
 		return;

@@ -206,7 +206,8 @@ int vmc_attach_welcome(const struct vmc_welcome *welcome)
 	if (attach.status != ATTACH_WAITING ||
 	    welcome->version != cpu_to_le32(VMC_PROTOCOL_VERSION) ||
 	    welcome->epoch != cpu_to_le64(attach.epoch) ||
-	    nr_addresses > VMC_MAX_ADDRESSES)
+	    nr_addresses > VMC_MAX_ADDRESSES ||
+	    le32_to_cpu(welcome->nr_resolvers) > VMC_MAX_RESOLVERS)
 		goto unlock;
 	err = -(int)le32_to_cpu(welcome->error);
 	if (err)
@@ -253,14 +254,32 @@ void vmc_attach_gone(void)
 	vmc_netdev_set_carrier(false);
 }
 
-static void address_print(struct seq_file *seq, const struct vmc_address *addr)
+static void address_print(struct seq_file *seq, const char *key,
+			  const struct vmc_address *addr)
 {
 	if (addr->family == VMC_FAMILY_INET)
-		seq_printf(seq, "address %pI4/%u\n", addr->address,
+		seq_printf(seq, "%s %pI4/%u\n", key, addr->address,
 			   addr->prefix);
 	else if (addr->family == VMC_FAMILY_INET6)
-		seq_printf(seq, "address %pI6c/%u\n", addr->address,
+		seq_printf(seq, "%s %pI6c/%u\n", key, addr->address,
 			   addr->prefix);
+}
+
+/* Under attach.lock, after the first WELCOME. */
+static void welcome_print(struct seq_file *seq)
+{
+	const struct vmc_welcome *welcome = &attach.welcome;
+	unsigned int i;
+
+	seq_printf(seq, "name %s\n", welcome->name);
+	seq_printf(seq, "epoch %016llx\n", attach.epoch);
+	for (i = 0; i < le32_to_cpu(welcome->nr_addresses); i++)
+		address_print(seq, "address", &welcome->addresses[i]);
+	seq_printf(seq, "uplink %s\n",
+		   welcome->features & cpu_to_le64(VMC_FEATURE_UPLINK) ?
+		   "yes" : "no");
+	for (i = 0; i < le32_to_cpu(welcome->nr_resolvers); i++)
+		address_print(seq, "resolver", &welcome->resolvers[i]);
 }
 
 /**
@@ -276,18 +295,13 @@ void vmc_attach_print(struct seq_file *seq)
 		[ATTACH_LOST]	 = "lost",
 	};
 	enum attach_status status;
-	unsigned int i;
 
 	mutex_lock(&attach.lock);
 	status = attach.status;
 	if (status == ATTACH_ABSENT && vmc_device_is_present())
 		status = ATTACH_WAITING;
 	seq_printf(seq, "state %s\n", names[status]);
-	if (attach.welcome.version) {
-		seq_printf(seq, "name %s\n", attach.welcome.name);
-		seq_printf(seq, "epoch %016llx\n", attach.epoch);
-		for (i = 0; i < le32_to_cpu(attach.welcome.nr_addresses); i++)
-			address_print(seq, &attach.welcome.addresses[i]);
-	}
+	if (attach.welcome.version)
+		welcome_print(seq);
 	mutex_unlock(&attach.lock);
 }

@@ -14,6 +14,7 @@
 #include "lock.h"
 #include "module.h"
 #include "report.h"
+#include "resolver.h"
 
 static int go_down(bool unload)
 {
@@ -24,6 +25,11 @@ static int go_down(bool unload)
 		code = vmc_report_failure(
 			"cannot end the redirect: %s; remove /sys/fs/bpf/vmcircuit by hand",
 			strerror(-error));
+	error = vmc_resolver_clear();
+	if (error)
+		code = vmc_report_failure(
+			"cannot remove the switch's name servers: %s; see %s",
+			strerror(-error), VMC_RESOLVER_FILE);
 	error = vmc_link_clear();
 	if (error)
 		code = vmc_report_failure("cannot take %s down: %s; use 'ip link'",

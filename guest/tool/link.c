@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The interface circuit0: up or down, and its addresses, over rtnetlink. The
- * kernel adds the route of each address's prefix by itself, and that route is
- * what makes a connection a circuit.
+ * The interface circuit0: up or down, its addresses, and the default routes of
+ * the uplink, over rtnetlink. The kernel adds the route of each address's
+ * prefix by itself. Routes are what makes a connection a circuit.
  */
 #include <errno.h>
 #include <libmnl/libmnl.h>
@@ -17,6 +17,11 @@
 
 /* Addresses that one pass over the interface can note for removal. */
 #define MAX_FOUND	64
+
+/* Higher than what DHCP, router advertisements and people choose: a default
+ * route through a network card goes first.
+ */
+#define UPLINK_METRIC	4096
 
 struct netlink {
 	struct mnl_socket *socket;
@@ -212,6 +217,55 @@ static int remove_others(struct netlink *netlink,
 	return 0;
 }
 
+/* Adds (RTM_NEWROUTE) or removes (RTM_DELROUTE) one family's default route. */
+static int change_default_route(struct netlink *netlink, uint16_t type,
+				int family)
+{
+	char buffer[256] __attribute__((aligned(8)));
+	struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
+	struct rtmsg *route;
+	int error;
+
+	header->nlmsg_type = type;
+	header->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	if (type == RTM_NEWROUTE)
+		header->nlmsg_flags |= NLM_F_CREATE | NLM_F_EXCL;
+	route = mnl_nlmsg_put_extra_header(header, sizeof(*route));
+	route->rtm_family = (unsigned char)family;
+	route->rtm_table = RT_TABLE_MAIN;
+	route->rtm_protocol = RTPROT_STATIC;
+	route->rtm_scope = family == AF_INET ? RT_SCOPE_LINK :
+					       RT_SCOPE_UNIVERSE;
+	route->rtm_type = RTN_UNICAST;
+	mnl_attr_put_u32(header, RTA_OIF, netlink->ifindex);
+	mnl_attr_put_u32(header, RTA_PRIORITY, UPLINK_METRIC);
+	error = netlink_talk(netlink, header, NULL, NULL);
+	/* There, or not there, already. */
+	if (error == (type == RTM_NEWROUTE ? -EEXIST : -ESRCH))
+		return 0;
+	return error;
+}
+
+/* With the uplink, a default route for each family that has an address. */
+static int change_default_routes(struct netlink *netlink,
+				 const struct vmc_module_address *addresses,
+				 unsigned int nr_addresses, bool has_uplink)
+{
+	static const int families[] = { AF_INET, AF_INET6 };
+	bool is_wanted;
+	int error = 0;
+
+	for (unsigned int i = 0; !error && i < 2; i++) {
+		is_wanted = false;
+		for (unsigned int k = 0; has_uplink && k < nr_addresses; k++)
+			is_wanted |= addresses[k].family == families[i];
+		error = change_default_route(netlink, is_wanted ?
+					     RTM_NEWROUTE : RTM_DELROUTE,
+					     families[i]);
+	}
+	return error;
+}
+
 /**
  * vmc_link_is_up - whether the interface is up
  * @ret_up: the answer
@@ -239,6 +293,7 @@ int vmc_link_is_up(bool *ret_up)
  * vmc_link_configure - bring the interface up with exactly these addresses
  * @addresses: with their prefixes
  * @nr_addresses: how many
+ * @has_uplink: whether default routes shall lead through it
  *
  * An address that is there already is left alone, so that the sockets bound
  * to it notice nothing. Link-local addresses are the kernel's business.
@@ -246,7 +301,7 @@ int vmc_link_is_up(bool *ret_up)
  * Return: 0; -ENODEV: there is no interface; another errno of rtnetlink.
  */
 int vmc_link_configure(const struct vmc_module_address *addresses,
-		       unsigned int nr_addresses)
+		       unsigned int nr_addresses, bool has_uplink)
 {
 	struct netlink netlink;
 	int error;
@@ -259,6 +314,9 @@ int vmc_link_configure(const struct vmc_module_address *addresses,
 		error = remove_others(&netlink, addresses, nr_addresses);
 	for (unsigned int i = 0; !error && i < nr_addresses; i++)
 		error = change_address(&netlink, RTM_NEWADDR, &addresses[i]);
+	if (!error)
+		error = change_default_routes(&netlink, addresses,
+					      nr_addresses, has_uplink);
 	netlink_close(&netlink);
 	return error;
 }

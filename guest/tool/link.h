@@ -9,7 +9,7 @@
 
 int vmc_link_is_up(bool *ret_up);
 int vmc_link_configure(const struct vmc_module_address *addresses,
-		       unsigned int nr_addresses);
+		       unsigned int nr_addresses, bool has_uplink);
 int vmc_link_clear(void);
 
 #endif /* VMC_TOOL_LINK_H */

@@ -154,6 +154,13 @@ static void parse_status_line(char *line, struct vmc_module_status *status)
 		   parse_address(value,
 				 &status->addresses[status->nr_addresses])) {
 		status->nr_addresses++;
+	} else if (!strcmp(line, "uplink")) {
+		status->has_uplink = !strcmp(value, "yes");
+	} else if (!strcmp(line, "resolver") &&
+		   status->nr_resolvers < VMC_MAX_RESOLVERS &&
+		   parse_address(value,
+				 &status->resolvers[status->nr_resolvers])) {
+		status->nr_resolvers++;
 	}
 }
 

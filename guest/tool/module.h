@@ -30,6 +30,9 @@ struct vmc_module_status {
 	char epoch[32];
 	unsigned int nr_addresses;
 	struct vmc_module_address addresses[VMC_MAX_ADDRESSES];
+	bool has_uplink;	/* the switch leads to the outside */
+	unsigned int nr_resolvers;
+	struct vmc_module_address resolvers[VMC_MAX_RESOLVERS];
 };
 
 struct vmc_counter {

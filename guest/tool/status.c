@@ -13,6 +13,7 @@
 #include "loader.h"
 #include "module.h"
 #include "report.h"
+#include "resolver.h"
 
 #define FALLBACK	"fallback_"
 
@@ -34,12 +35,18 @@ static const char *redirect_mode(const struct facts *facts)
 	return facts->redirect.limited ? "cgroup" : "guest";
 }
 
-static void print_address(const struct vmc_module_address *address)
+static void print_bare_address(const struct vmc_module_address *address)
 {
 	char text[INET6_ADDRSTRLEN];
 
 	inet_ntop(address->family, address->address, text, sizeof(text));
-	printf("%s/%u", text, address->prefix);
+	fputs(text, stdout);
+}
+
+static void print_address(const struct vmc_module_address *address)
+{
+	print_bare_address(address);
+	printf("/%u", address->prefix);
 }
 
 /* A JSON string; what is not printable ASCII is escaped. */
@@ -71,6 +78,13 @@ static void print_json(const struct facts *facts)
 	for (unsigned int i = 0; i < facts->module.nr_addresses; i++) {
 		printf("%s\"", i ? ", " : "");
 		print_address(&facts->module.addresses[i]);
+		putchar('"');
+	}
+	printf("],\n  \"uplink\": %s,\n  \"resolvers\": [",
+	       facts->module.has_uplink ? "true" : "false");
+	for (unsigned int i = 0; i < facts->module.nr_resolvers; i++) {
+		printf("%s\"", i ? ", " : "");
+		print_bare_address(&facts->module.resolvers[i]);
 		putchar('"');
 	}
 	printf("],\n  \"redirect\": {\"mode\": \"%s\", \"cgroup\": ",
@@ -155,6 +169,23 @@ static void print_counters(const struct facts *facts)
 	}
 }
 
+static void print_uplink(const struct vmc_module_status *module)
+{
+	if (!module->name[0])
+		return;
+	puts(module->has_uplink ? "uplink     yes" : "uplink     none");
+	if (!module->nr_resolvers)
+		return;
+	printf("resolvers  ");
+	for (unsigned int i = 0; i < module->nr_resolvers; i++) {
+		if (i)
+			printf(", ");
+		print_bare_address(&module->resolvers[i]);
+	}
+	puts(vmc_resolver_is_used() ? "" :
+	     ", in " VMC_RESOLVER_FILE "; /etc/resolv.conf is the guest's own");
+}
+
 static void print_table(const struct facts *facts)
 {
 	print_state(facts);
@@ -167,6 +198,7 @@ static void print_table(const struct facts *facts)
 		}
 		putchar('\n');
 	}
+	print_uplink(&facts->module);
 	print_redirect(facts);
 	print_counters(facts);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * vmcircuit up: module, addresses, redirect, in this order, for a redirected
- * socket needs the module and a circuit needs the addresses. A failure undoes
+ * vmcircuit up: module, addresses and routes, name servers, redirect, in this
+ * order, for a redirected socket needs the module and a circuit needs the
+ * addresses. A failure undoes
  * what this call did, and nothing that was there before it.
  */
 #include <errno.h>
@@ -18,6 +19,7 @@
 #include "lock.h"
 #include "module.h"
 #include "report.h"
+#include "resolver.h"
 
 #define DEFAULT_TIMEOUT_S	10
 #define MAX_TIMEOUT_S		86400
@@ -66,7 +68,7 @@ static int report_link_failure(int error)
 			"the module made no interface %s: see the end of 'dmesg'",
 			VMC_LINK_NAME);
 	return vmc_report_failure(
-		"cannot give %s its addresses: %s; see 'ip addr' for one that another interface has",
+		"cannot give %s its addresses and routes: %s; see 'ip addr' for an address that another interface has",
 		VMC_LINK_NAME, strerror(-error));
 }
 
@@ -78,6 +80,20 @@ static int report_redirect_failure(int error)
 	return vmc_report_failure(
 		"cannot load the redirect: %s; try again with VMCIRCUIT_DEBUG=1",
 		strerror(-error));
+}
+
+static int set_resolvers(const struct vmc_module_status *status)
+{
+	int error = status->nr_resolvers ?
+		    vmc_resolver_write(status->resolvers,
+				       status->nr_resolvers) :
+		    vmc_resolver_clear();
+
+	if (!error)
+		return 0;
+	return vmc_report_failure(
+		"cannot write the switch's name servers to %s: %s",
+		VMC_RESOLVER_FILE, strerror(-error));
 }
 
 static int set_redirect(const struct options *options, const char *cgroup)
@@ -107,18 +123,25 @@ static int go_up(const struct options *options, const char *cgroup)
 	error = vmc_link_is_up(&was_up);
 	if (!error)
 		error = vmc_link_configure(status.addresses,
-					   status.nr_addresses);
+					   status.nr_addresses,
+					   status.has_uplink);
 	if (error) {
 		code = report_link_failure(error);
 		goto clear_link;
 	}
+	code = set_resolvers(&status);
+	if (code)
+		goto clear_link;
 	error = set_redirect(options, cgroup);
 	if (error) {
 		code = report_redirect_failure(error);
-		goto clear_link;
+		goto clear_resolvers;
 	}
 	return 0;
 
+clear_resolvers:
+	if (!was_up)
+		vmc_resolver_clear();
 clear_link:
 	if (!was_up)
 		vmc_link_clear();
