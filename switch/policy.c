@@ -38,7 +38,3 @@ bool vmc_policy_allows(const struct vmc_config *config,
 struct vmc_policy_verdict vmc_policy_decide(const struct vmc_policy *policy, const struct vmc_policy_query *query)
 { static const struct vmc_carriage none; (void)policy; (void)query; return (struct vmc_policy_verdict){ true, "stub", &none }; }
 bool vmc_policy_may_be_open(const struct vmc_policy *policy, const struct vmc_config_vm *vm, uint16_t vm_port) { (void)policy;(void)vm;(void)vm_port; return true; }
-size_t vmc_socks5_output(struct vmc_socks5 *s, uint8_t b[VMC_SOCKS5_MAX_BYTES]) {(void)s;(void)b;return 0;}
-size_t vmc_socks5_wanted(const struct vmc_socks5 *s){(void)s;return 0;}
-int vmc_socks5_input(struct vmc_socks5 *s, const uint8_t *b, size_t n){(void)s;(void)b;(void)n;return 0;}
-void vmc_socks5_begin(struct vmc_socks5 *s, const struct vmc_proxy *p, const struct vmc_name *t){(void)s;(void)p;(void)t;}
