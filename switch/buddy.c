@@ -54,20 +54,27 @@ static void extract(struct vmc_buddy *buddy, uint32_t block,
  */
 void vmc_buddy_init(struct vmc_buddy *buddy)
 {
-	unsigned int order = VMC_BUDDY_ORDERS - 1;
-	uint32_t block = 0;
+	uint32_t end = VMC_BUDDY_BLOCKS;
+	unsigned int order;
 	int i;
 
 	memset(buddy, 0, sizeof(*buddy));
 	for (i = 0; i < VMC_BUDDY_ORDERS; i++)
 		buddy->heads[i] = NONE;
 	buddy->nr_free = VMC_BUDDY_BLOCKS;
-	/* The last run is short of the largest ring. */
-	while (block < VMC_BUDDY_BLOCKS) {
-		while (block + (1U << order) > VMC_BUDDY_BLOCKS)
-			order--;
-		insert(buddy, block, order);
-		block += 1U << order;
+	/*
+	 * From the end, where the runs are short of the largest ring, so that
+	 * the first of each size is the first to be taken.
+	 */
+	for (order = 0; order < VMC_BUDDY_ORDERS - 1; order++) {
+		if (!(end & (1U << order)))
+			continue;
+		end -= 1U << order;
+		insert(buddy, end, order);
+	}
+	while (end) {
+		end -= 1U << order;
+		insert(buddy, end, order);
 	}
 }
 

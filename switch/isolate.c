@@ -29,6 +29,7 @@ static const int allowed_calls[] = {
 	SCMP_SYS(fstat), SCMP_SYS(ftruncate), SCMP_SYS(futex),
 	SCMP_SYS(getpid), SCMP_SYS(getrandom), SCMP_SYS(gettid),
 	SCMP_SYS(io_uring_enter), SCMP_SYS(io_uring_register),
+	SCMP_SYS(lseek), SCMP_SYS(pwrite64),
 	SCMP_SYS(madvise), SCMP_SYS(memfd_create), SCMP_SYS(mmap),
 	SCMP_SYS(mprotect), SCMP_SYS(mremap), SCMP_SYS(munmap),
 	SCMP_SYS(newfstatat), SCMP_SYS(poll), SCMP_SYS(pread64),

@@ -447,8 +447,8 @@ static void close_circuit(struct vmc_link *link, uint32_t slot)
 
 	vmc_link_charge(link, slot, -1);
 	for (i = 0; i < 2; i++) {
-		vmc_segment_punch(&link->segments[i], circuit->offsets[i],
-				  circuit->bytes[i]);
+		vmc_segment_clear_ring(&link->segments[i],
+				       circuit->offsets[i], circuit->bytes[i]);
 		vmc_buddy_give(&link->rings[i], circuit->offsets[i],
 			       circuit->bytes[i]);
 	}

@@ -14,6 +14,10 @@
 #include "proto/ring.h"
 #include "switch/segment.h"
 
+/* Of each ring in the first part of a segment, this much memory stays. */
+#define KEPT_BYTES	VMC_RING_MIN_BYTES
+#define KEPT_END	(VMC_RINGS_OFFSET + 64 * VMC_RING_DEFAULT_BYTES)
+
 /* Sealed, so that no hypervisor can make the switch fault by shrinking it. */
 static int create(struct vmc_segment *segment, const char *name,
 		  uint64_t bytes, size_t map_bytes)
@@ -124,17 +128,46 @@ void vmc_segment_clear_ctl(struct vmc_segment *segment, uint32_t slot)
 	       sizeof(struct vmc_ctl));
 }
 
+/* Overwrite what there is of a range with zeroes; make nothing new. */
+static int zero(int fd, off_t at, off_t end)
+{
+	static const uint8_t zeroes[KEPT_BYTES];
+	off_t hole;
+
+	while ((at = lseek(fd, at, SEEK_DATA)) >= 0 && at < end) {
+		hole = lseek(fd, at, SEEK_HOLE);
+		if (hole < 0)
+			return -errno;
+		if (hole > end)
+			hole = end;
+		if (pwrite(fd, zeroes, (size_t)(hole - at), at) != hole - at)
+			return -EIO;
+		at = hole;
+	}
+	return 0;
+}
+
 /**
- * vmc_segment_punch - give a ring's memory back
+ * vmc_segment_clear_ring - forget what is in a ring
  * @segment: from vmc_segment_create()
  * @offset: of the ring, bytes
  * @bytes: of the ring
  *
- * Whoever gets the ring next finds zeroes, not the last user's bytes.
+ * Whoever gets the ring next finds zeroes, not the last user's bytes. Its
+ * memory is given back, but for a little that the next short connection would
+ * only fault in again: taking pages from a running VM stops its processors.
  */
-void vmc_segment_punch(struct vmc_segment *segment, uint64_t offset,
-		       uint64_t bytes)
+void vmc_segment_clear_ring(struct vmc_segment *segment, uint64_t offset,
+			    uint64_t bytes)
 {
-	fallocate(segment->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-		  (off_t)offset, (off_t)bytes);
+	off_t at = (off_t)offset, end = (off_t)(offset + bytes), data;
+
+	if (offset < KEPT_END && !zero(segment->fd, at, at + KEPT_BYTES)) {
+		at += KEPT_BYTES;
+		data = lseek(segment->fd, at, SEEK_DATA);
+		if (data >= end || (data < 0 && errno == ENXIO))
+			return;
+	}
+	fallocate(segment->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at,
+		  end - at);
 }

@@ -17,7 +17,7 @@ int vmc_segment_create_page(struct vmc_segment *segment, uint64_t epoch);
 void vmc_segment_beat(struct vmc_segment *segment);
 void vmc_segment_destroy(struct vmc_segment *segment);
 void vmc_segment_clear_ctl(struct vmc_segment *segment, uint32_t slot);
-void vmc_segment_punch(struct vmc_segment *segment, uint64_t offset,
-		       uint64_t bytes);
+void vmc_segment_clear_ring(struct vmc_segment *segment, uint64_t offset,
+			    uint64_t bytes);
 
 #endif /* VMC_SWITCH_SEGMENT_H */

@@ -80,6 +80,16 @@ put_link:
 	return ERR_PTR(err);
 }
 
+/* False: all that was said before. */
+static bool circuit_say_flags(struct vmc_circuit *circuit, u32 flags)
+{
+	if ((circuit->flags | flags) == circuit->flags)
+		return false;
+	circuit->flags |= flags;
+	smp_store_release(&circuit->own->flags, cpu_to_le32(circuit->flags));
+	return true;
+}
+
 static void circuit_say_close(const struct vmc_circuit_id *id, u32 attachment)
 {
 	struct vmc_close close = { .id = *id };
@@ -101,9 +111,13 @@ void vmc_circuit_close(struct vmc_circuit *circuit, bool abort)
 		.slot = cpu_to_le32(circuit->slot),
 		.generation = cpu_to_le32(circuit->generation),
 	};
+	bool is_news;
 
-	vmc_circuit_set_flags(circuit, VMC_CTL_FIN | VMC_CTL_GONE |
-			      (abort ? VMC_CTL_RST : 0));
+	is_news = circuit_say_flags(circuit, VMC_CTL_FIN | VMC_CTL_GONE |
+				    (abort ? VMC_CTL_RST : 0));
+	/* The uplink is the switch, whom CLOSE tells. */
+	if (is_news && !circuit->link->is_uplink)
+		vmc_link_ring(circuit->link, circuit->slot);
 	vmc_circuit_step(circuit, VMC_EVENT_CLOSE);
 	/*
 	 * In this order: the slot may have another user once the switch knows,
@@ -331,11 +345,8 @@ void vmc_circuit_await_space(struct vmc_circuit *circuit)
  */
 void vmc_circuit_set_flags(struct vmc_circuit *circuit, u32 flags)
 {
-	if ((circuit->flags | flags) == circuit->flags)
-		return;
-	circuit->flags |= flags;
-	smp_store_release(&circuit->own->flags, cpu_to_le32(circuit->flags));
-	vmc_link_ring(circuit->link, circuit->slot);
+	if (circuit_say_flags(circuit, flags))
+		vmc_link_ring(circuit->link, circuit->slot);
 }
 
 /**

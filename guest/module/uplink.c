@@ -76,9 +76,9 @@ static u32 figures_request(struct sock *sk)
 
 	lock_sock(sk);
 	circuit = vmc_sock_circuit(sk);
+	/* After both ends' FIN the host's socket is gone, after RST too. */
 	if (circuit && circuit->link->is_uplink &&
-	    !READ_ONCE(circuit->link->is_dead) &&
-	    circuit->state != VMC_STATE_BROKEN) {
+	    !READ_ONCE(circuit->link->is_dead) && sk->sk_state != TCP_CLOSE) {
 		if (!++circuit->figures_wanted)
 			circuit->figures_wanted = 1;
 		wanted = circuit->figures_wanted;
