@@ -49,7 +49,7 @@ deps:
 
 # The stamp names the options, so that changing one configures anew.
 MESON_FILES = meson.build meson_options.txt \
-	$(wildcard switch/meson.build ctl/meson.build tests/*/meson.build)
+	$(wildcard */meson.build tests/*/meson.build)
 build/configured-werror-$(WERROR): $(MESON_FILES) | deps
 	@mkdir -p build
 	@meson setup $(if $(wildcard build/build.ninja),--reconfigure) \

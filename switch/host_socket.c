@@ -201,9 +201,15 @@ int vmc_host_socket_error(int fd)
 	return error;
 }
 
-static int bounded(__le32 raw, int max)
+/* Loads a field once, however often the value is used. */
+static uint32_t load(const __le32 *raw)
 {
-	uint32_t value = le32toh(raw);
+	return le32toh(__atomic_load_n(raw, __ATOMIC_RELAXED));
+}
+
+static int bounded(const __le32 *raw, int max)
+{
+	uint32_t value = load(raw);
 
 	return value > (uint32_t)max ? max : (int)value;
 }
@@ -221,16 +227,16 @@ static void set_unless_0(int fd, int option, int value)
  */
 void vmc_host_socket_set_options(int fd, const struct vmc_options *raw)
 {
-	uint32_t bits = le32toh(raw->bits);
+	uint32_t bits = load(&raw->bits);
 
 	set(fd, IPPROTO_TCP, TCP_NODELAY, !!(bits & VMC_OPTION_NODELAY));
-	set_unless_0(fd, TCP_KEEPIDLE, bounded(raw->keep_idle_s, MAX_KEEP_S));
+	set_unless_0(fd, TCP_KEEPIDLE, bounded(&raw->keep_idle_s, MAX_KEEP_S));
 	set_unless_0(fd, TCP_KEEPINTVL,
-		     bounded(raw->keep_interval_s, MAX_KEEP_S));
-	set_unless_0(fd, TCP_KEEPCNT, bounded(raw->keep_count,
+		     bounded(&raw->keep_interval_s, MAX_KEEP_S));
+	set_unless_0(fd, TCP_KEEPCNT, bounded(&raw->keep_count,
 					      MAX_KEEP_COUNT));
 	set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT,
-	    bounded(raw->user_timeout_ms, INT32_MAX));
+	    bounded(&raw->user_timeout_ms, INT32_MAX));
 	set(fd, SOL_SOCKET, SO_KEEPALIVE, !!(bits & VMC_OPTION_KEEPALIVE));
 }
 

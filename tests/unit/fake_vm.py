@@ -47,10 +47,10 @@ class Event:
     FIELDS = {
         ATTACH: ("<IIQ", "version pad epoch"),
         WELCOME: ("<IIQQQII32s", "version error features epoch switch_page "
-                  "nr_addresses pad name"),
+                  "nr_addresses nr_resolvers name"),
         LISTENING: ("<II", "listener error"),
-        LINK_UP: ("<IIQQQ32s", "link generation tx_window rx_window "
-                  "segment_bytes peer"),
+        LINK_UP: ("<IIQQQII32s", "link generation tx_window rx_window "
+                  "segment_bytes flags pad peer"),
         LINK_DOWN: ("<II", "link generation"),
         OFFER: ("<IIIIQQIIII24s24s", "link slot generation pad tx_offset "
                 "rx_offset tx_bytes rx_bytes listener pad2 local remote"),
