@@ -19,6 +19,7 @@ all: host guest
 help:
 	@echo 'make          build everything (host, guest)'
 	@echo 'make demo     boot two VMs, run real programs over circuits, compare'
+	@echo 'make demo-uplink  the same for the uplink: a guest and its host'
 	@echo 'make check    all tests; make check-long: the slow ones too'
 	@echo 'make host     the switch and vmcircuitctl, in build/'
 	@echo 'make guest    the module and vmcircuit, in build/guest-root/'
@@ -71,6 +72,9 @@ guest: deps
 demo: host guest lab
 	@python3 demo/demo.py
 
+demo-uplink: host guest lab
+	@python3 demo/uplink.py
+
 # The tests run with the module that checks itself.
 check check-long: VMC_DEBUG = 1
 
@@ -86,4 +90,4 @@ install: host
 clean:
 	rm -rf build
 
-.PHONY: all help deps host lab guest demo check check-long install clean
+.PHONY: all help deps host lab guest demo demo-uplink check check-long install clean

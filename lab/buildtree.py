@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The Debian 13 tree with compilers, kernel headers and QEMU.
+"""The Debian 13 tree with compilers, kernel headers, QEMU, and the servers of
+measurements (the same versions as the guests' clients).
 
 One tree serves for compiling the guest's side (``lab build-shell``) and for
 running the hypervisor: they share most libraries, and one tree builds sooner
@@ -13,9 +14,10 @@ from lab import place, tree
 from lab.report import LabError
 
 PACKAGES = """
-    bpftool ca-certificates clang file gcc git kmod libc6-dev libconfuse-dev
-    libelf-dev libjson-c-dev libbpf-dev libmnl-dev liburing-dev linux-headers-amd64
-    llvm make meson ninja-build pkg-config python3 sparse zlib1g-dev
+    bpftool ca-certificates clang file gcc git iperf3 kmod libc6-dev
+    libconfuse-dev libelf-dev libjson-c-dev libbpf-dev libmnl-dev liburing-dev
+    linux-headers-amd64 llvm make meson netperf ninja-build pkg-config python3
+    sparse zlib1g-dev
 """.split()
 
 # The first linux-headers-amd64 is trixie's, which the guest boots; installing
