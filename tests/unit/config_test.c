@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The configuration: what is read, and that each mistake names its line. */
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -8,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -18,28 +18,16 @@
 #define VM	"vm \"a\" {\nsocket = \"/s\"\naddresses = { \"10.0.0.1/24\" }\n}\n"
 
 static char path[] = "/tmp/vmcircuit-config-XXXXXX";
-static char complaint[1024];
+static char complaint[VMC_COMPLAINT_BYTES];
 
-/* Read @text as a file; what is printed meanwhile goes to complaint. */
+/* Read @text as a file; what is wrong goes to complaint. */
 static int read_config(const char *text, struct vmc_config **ret_config)
 {
-	int old = dup(2), file = open(path, O_WRONLY | O_TRUNC);
-	int caught = memfd_create("stderr", 0);
-	ssize_t bytes;
-	int error;
+	int file = open(path, O_WRONLY | O_TRUNC);
 
 	assert_int_equal(write(file, text, strlen(text)), strlen(text));
 	close(file);
-	fflush(stderr);
-	dup2(caught, 2);
-	error = vmc_config_read(path, ret_config);
-	fflush(stderr);
-	dup2(old, 2);
-	close(old);
-	bytes = pread(caught, complaint, sizeof(complaint) - 1, 0);
-	complaint[bytes > 0 ? bytes : 0] = '\0';
-	close(caught);
-	return error;
+	return vmc_config_read(path, VMC_CONFIG_START, ret_config, complaint);
 }
 
 static void expect_complaint(const char *text, const char *line,
@@ -53,8 +41,7 @@ static void expect_complaint(const char *text, const char *line,
 		fail_msg("\"%s\" lacks \"%s\" or \"%s\"", complaint, line,
 			 words);
 	/* One sentence. */
-	assert_ptr_equal(strchr(complaint, '\n'),
-			 complaint + strlen(complaint) - 1);
+	assert_null(strchr(complaint, '\n'));
 }
 
 static void a_whole_file_is_read(void **state)
@@ -151,6 +138,312 @@ static void mistakes_name_their_line(void **state)
 				 mistakes[i].words);
 }
 
+/* One mistake a line; the first line of @text is line 1. */
+struct mistake {
+	const char *text;
+	const char *line;
+	const char *words;
+};
+
+static void expect_complaints(const char *before, const struct mistake *mistake)
+{
+	char text[4096];
+
+	for (; mistake->text; mistake++) {
+		snprintf(text, sizeof(text), "%s%s", before, mistake->text);
+		expect_complaint(text, mistake->line, mistake->words);
+	}
+}
+
+static void mistakes_of_the_uplink_are_told(void **state)
+{
+	static const struct mistake mistakes[] = {
+		{ "uplink {}\nuplink {}\n", ":6:", "uplink: there is such" },
+		{ "uplink {\nresolvers = { \"192.0.2.1/24\" }\n}", ":6:",
+		  "resolvers: \"192.0.2.1/24\" is not" },
+		{ "uplink {\nresolvers = { \"127.0.0.53\" }\n}", ":6:",
+		  "resolvers: \"127.0.0.53\" means the guest itself" },
+		{ "uplink {\nresolvers = { \"1.1.1.1\", \"1.1.1.2\", \"1.1.1.3\" }\n}",
+		  ":6:", "resolvers: there are at most 2" },
+		{ "uplink {\nhost_addresses = { \"fd77::fe\",\n\"fd77::ff\" }\n}",
+		  ":7:", "host_addresses: \"fd77::ff\" is of the same family" },
+		{ "uplink {\nhost_addresses = { \"::1\" }\n}", ":6:",
+		  "host_addresses: \"::1\" is not" },
+		{ "uplink {\nhost_addresses = { \"224.0.0.1\" }\n}", ":6:",
+		  "host_addresses: \"224.0.0.1\" is not" },
+		{ "uplink {\nhost_addresses = { \"10.0.0.1\" }\n}", ":6:",
+		  "host_addresses: \"10.0.0.1\" belongs to vm \"a\"" },
+		{ "uplink { zero_copy_size = -1 }", ":5:",
+		  "zero_copy_size: -1 is not between" },
+		{ "uplink { colour = 1 }", ":5:", "colour" },
+		{ "max_circuits = -1\n", ":5:", "max_circuits: -1" },
+		{ "max_ring_mib = 4294967296\n", ":5:", "max_ring_mib" },
+		{ "vm \"b\" {\nmax_connects_per_second = -1\n}", ":6:",
+		  "max_connects_per_second: -1" },
+		{ "vm \"b\" { source = \"nut\" }", ":5:",
+		  "source: \"nut\" is not nat or routed" },
+		{ NULL, NULL, NULL },
+	};
+
+	(void)state;
+	expect_complaints(VM, mistakes);
+}
+
+static void mistakes_of_publish_are_told(void **state)
+{
+	static const struct mistake mistakes[] = {
+		{ "publish = { \"192.0.2.1:80\" }", ":6:",
+		  "publish: \"192.0.2.1:80\" is not like" },
+		{ "publish = { \"192.0.2.1 -> a:80\" }", ":6:", "is not like" },
+		{ "publish = { \"192.0.2.1:0 -> a:80\" }", ":6:", "is not like" },
+		{ "publish = { \"192.0.2.1:80 -> a:65536\" }", ":6:",
+		  "is not like" },
+		{ "publish = { \"192.0.2.1:80 -> a:1-2\" }", ":6:",
+		  "is not like" },
+		{ "publish = { \"192.0.2.1:80 -> a\" }", ":6:", "is not like" },
+		{ "publish = { \"192.0.2.1:80 -> :80\" }", ":6:",
+		  "is not like" },
+		{ "publish = { \"2001:db8::1:80 -> a:80\" }", ":6:",
+		  "is not like" },
+		{ "publish = { \"224.0.0.1:80 -> a:80\" }", ":6:",
+		  "is not like" },
+		{ "publish = { \"192.0.2.1:80 -> a:80\",\n\"192.0.2.1:81 -> b:80\" }",
+		  ":7:", "publish: \"192.0.2.1:81 -> b:80\": there is no vm \"b\"" },
+		{ "publish = { \"[2001:db8::1]:80 -> a:80\" }", ":6:",
+		  "publish: \"[2001:db8::1]:80 -> a:80\": vm \"a\" has no IPv6" },
+		{ "publish = { \"192.0.2.1:80 -> a:80\",\n\" 192.0.2.1:80->a:81\" }",
+		  ":7:", "the host's side is that of \"192.0.2.1:80 -> a:80\"" },
+		{ NULL, NULL, NULL },
+	};
+
+	(void)state;
+	expect_complaints(VM "uplink {}\n", mistakes);
+	expect_complaint(VM "publish = { \"192.0.2.1:80 -> a:80\" }", ":5:",
+			 "publish: there is no uplink");
+}
+
+static void mistakes_of_proxies_are_told(void **state)
+{
+	static const struct mistake mistakes[] = {
+		{ "proxy \"p\" {\n}", ":2:",
+		  "proxy \"p\": the key address is missing" },
+		{ "proxy \"p\" {\naddress = \"192.0.2.9\"\n}", ":2:",
+		  "address: \"192.0.2.9\" is not like" },
+		{ "proxy \"p\" {\naddress = \"0.0.0.0:1080\"\n}", ":2:",
+		  "address: \"0.0.0.0:1080\" is not like" },
+		{ "proxy \"p\" {\naddress = \"192.0.2.9:1080\"\npassword = \"hush\"\n}",
+		  ":3:", "password: proxy \"p\" has a password without" },
+		{ "proxy \"p\" {\naddress = \"192.0.2.9:1080\"\nuser = \"u\"\n}",
+		  ":3:", "user: proxy \"p\" has a user without" },
+		{ "proxy \"p\" {\npassword = \"\"\n}", ":2:",
+		  "password: it has 0 bytes" },
+		{ "proxy \"\" {\naddress = \"192.0.2.9:1080\"\n}", ":3:",
+		  "proxy: the name \"\"" },
+		{ "proxy \"p\" {\npassword = \"hush\"hush\" }", ":2:",
+		  "may be part of a password" },
+		{ "proxy \"p\" { address = \"192.0.2.9:1080\" }\nproxy \"p\" {}",
+		  ":2:", "duplicate title 'p'" },
+		{ NULL, NULL, NULL },
+	};
+	const struct mistake *mistake;
+	char text[512], secret[257];
+
+	(void)state;
+	for (mistake = mistakes; mistake->text; mistake++) {
+		expect_complaint(mistake->text, mistake->line, mistake->words);
+		assert_null(strstr(complaint, "hush"));
+	}
+	memset(secret, 's', sizeof(secret) - 1);
+	secret[sizeof(secret) - 1] = '\0';
+	snprintf(text, sizeof(text), "proxy \"p\" {\nuser = \"%s\"\n}",
+		 secret);
+	expect_complaint(text, ":2:", "user: it has 256 bytes");
+	snprintf(text, sizeof(text), "proxy \"p\" {\npassword = \"%s\"\n}",
+		 secret);
+	expect_complaint(text, ":2:", "password: it has 256 bytes");
+	assert_null(strstr(complaint, "sss"));
+}
+
+#define OUT	"action = \"allow\"\ndirection = \"out\"\n"
+
+static void mistakes_of_rules_are_told(void **state)
+{
+	static const struct mistake mistakes[] = {
+		{ "rule \"r\" {\ndirection = \"out\"\n}", ":7:",
+		  "rule \"r\": the key action is missing" },
+		{ "rule \"r\" {\naction = \"deny\"\n}", ":7:",
+		  "rule \"r\": the key direction is missing" },
+		{ "rule \"r\" {\naction = \"permit\"\n}", ":6:",
+		  "action: \"permit\" is not allow or deny" },
+		{ "rule \"r\" {\ndirection = \"up\"\n}", ":6:",
+		  "direction: \"up\" is not out or in" },
+		{ "rule \"r\" {\nprotocol = \"icmp\"\n}", ":6:",
+		  "protocol: \"icmp\" is not any, tcp or udp" },
+		{ "rule \"r\" {\ntransport = \"quic\"\n}", ":6:",
+		  "transport: \"quic\" is not tcp or mptcp" },
+		{ "rule \"r\" {\n" OUT "vm = { \"a\",\n\"b\" }\n}", ":9:",
+		  "vm: there is no vm \"b\"" },
+		{ "rule \"r\" {\n" OUT "vm = { }\n}", ":9:",
+		  "vm: the list of rule \"r\" is empty" },
+		{ "rule \"r\" {\n" OUT "remote = { \"10.0.0.0/8\",\n\"*\" }\n}",
+		  ":9:", "remote: \"*\" means all and stands alone" },
+		{ "rule \"r\" {\nremote = { \"10.0.0.0/33\" }\n}", ":6:",
+		  "remote: \"10.0.0.0/33\" is not a network" },
+		{ "rule \"r\" {\nremote = { \"example.org\" }\n}", ":6:",
+		  "remote: \"example.org\" is not a network" },
+		{ "rule \"r\" {\nremote = { \"10.0.0.1/8\" }\n}", ":6:",
+		  "remote: \"10.0.0.1/8\" has bits set beyond its prefix" },
+		{ "rule \"r\" {\nremote = { \"2001:db8::1/64\" }\n}", ":6:",
+		  "has bits set beyond its prefix" },
+		{ "rule \"r\" {\nremote = { \"::ffff:10.0.0.0/104\" }\n}",
+		  ":6:", "is IPv4 mapped into IPv6" },
+		{ "rule \"r\" {\nports = { \"0\" }\n}", ":6:",
+		  "ports: \"0\" is not a port" },
+		{ "rule \"r\" {\nports = { \"65536\" }\n}", ":6:",
+		  "ports: \"65536\" is not a port" },
+		{ "rule \"r\" {\nports = { \"1-\" }\n}", ":6:",
+		  "ports: \"1-\" is not a port" },
+		{ "rule \"r\" {\nports = { \"90-80\" }\n}", ":6:",
+		  "ports: \"90-80\" ends before it begins" },
+		{ "rule \"r\" {\n" OUT "proxy = \"q\"\n}", ":8:",
+		  "proxy: there is no proxy \"q\"" },
+		{ "rule \"r\" {\n" OUT "congestion = \"no-such\"\n}", ":8:",
+		  "congestion: this host has no \"no-such\"" },
+		{ "rule \"r\" {\naction = \"deny\"\ndirection = \"out\"\ntransport = \"tcp\"\n}",
+		  ":8:", "transport: rule \"r\" does not allow outbound TCP" },
+		{ "rule \"r\" {\naction = \"allow\"\ndirection = \"in\"\nproxy = \"q\"\n}",
+		  ":8:", "proxy: rule \"r\" does not allow outbound TCP" },
+		{ "rule \"r\" {\n" OUT "protocol = \"udp\"\ncongestion = \"reno\"\n}",
+		  ":9:", "congestion: rule \"r\" does not allow outbound" },
+		{ "rule \" r\" {\n" OUT "}", ":8:", "rule: the name \" r\"" },
+		{ "rule \"r\" {\n" OUT "}\nrule \"r\" {}", ":9:",
+		  "duplicate title 'r'" },
+		{ NULL, NULL, NULL },
+	};
+	char text[2048] = "rule \"r\" {\n" OUT "ports = {";
+	unsigned int i;
+
+	(void)state;
+	expect_complaints(VM, mistakes);
+	for (i = 0; i <= VMC_RULE_MAX_ITEMS; i++)
+		sprintf(text + strlen(text), "%s\"%u\"", i ? "," : "", i + 1);
+	strcat(text, "}\n}");
+	expect_complaint(text, ":5:", "ports: rule \"r\" has more than 64");
+}
+
+static void the_uplink_is_read(void **state)
+{
+	static const uint8_t fe[] = { 0xfd, 0x77, [15] = 0xfe };
+	struct vmc_config *config;
+
+	(void)state;
+	assert_int_equal(read_config(
+		"publish = { \"0.0.0.0:8080 -> a:80\", \"[::]:443->a:444\" }\n"
+		"max_circuits = 7\nmax_ring_mib = 8\n"
+		"vm \"a\" { socket = \"/a\" source = \"routed\" "
+		"addresses = { \"10.0.0.1/24\", \"fd77::1/64\" } "
+		"max_circuits = 0 max_connects_per_second = 9 }\n"
+		"vm \"b\" { socket = \"/b\" addresses = { \"10.0.0.2/8\" } }\n"
+		"uplink {\nresolvers = { \"192.0.2.53\" }\n"
+		"host_addresses = { \"10.0.0.254\", \"fd77::fe\" }\n"
+		"zero_copy_size = 32768\n}\n", &config), 0);
+	assert_true(config->uplink.is_enabled);
+	assert_int_equal(config->uplink.nr_resolvers, 1);
+	assert_int_equal(config->uplink.resolvers[0].address[3], 53);
+	assert_int_equal(config->uplink.resolvers[0].prefix, 0);
+	assert_int_equal(config->uplink.nr_host_addresses, 2);
+	assert_memory_equal(config->uplink.host_addresses[1].address, fe, 16);
+	assert_int_equal(config->uplink.zero_copy_bytes, 32768);
+	assert_int_equal(config->vms[0].source, VMC_SOURCE_ROUTED);
+	assert_int_equal(config->vms[0].limits.circuits, 0);
+	assert_int_equal(config->vms[0].limits.memory_bytes, 8 << 20);
+	assert_int_equal(config->vms[0].limits.connects_per_second, 9);
+	assert_int_equal(config->vms[1].source, VMC_SOURCE_NAT);
+	assert_int_equal(config->vms[1].limits.circuits, 7);
+	assert_int_equal(config->vms[1].limits.connects_per_second, 0);
+	assert_int_equal(config->nr_publishes, 2);
+	assert_int_equal(le16toh(config->publishes[0].host.port), 8080);
+	assert_int_equal(le16toh(config->publishes[1].guest.port), 444);
+	assert_int_equal(config->publishes[1].guest.family, VMC_FAMILY_INET6);
+	assert_memory_equal(config->publishes[1].guest.address,
+			    config->vms[0].addresses[1].address, 16);
+	vmc_config_free(config);
+}
+
+static void rules_are_read(void **state)
+{
+	struct vmc_config *config;
+	struct vmc_rule *rule;
+
+	(void)state;
+	assert_int_equal(read_config(
+		VM
+		"rule \"all of it\" { action = \"allow\" direction = \"out\"\n"
+		"vm = { \"a\" } protocol = \"tcp\" ports = { \"1-65535\" }\n"
+		"remote = { \"10.0.0.0/8\", \"2001:db8::1\" }\n"
+		"congestion = \"reno\" proxy = \"p\" }\n"
+		"proxy \"p\" { address = \"[2001:db8::9]:1080\"\n"
+		"user = \"u\" password = \"hush\" }\n"
+		"rule \"none\" {\naction = \"deny\"\ndirection = \"in\"\n}\n",
+		&config), 0);
+	assert_int_equal(config->policy->nr_rules, 2);
+	rule = &config->policy->rules[0];
+	assert_string_equal(rule->name, "all of it");
+	assert_int_equal(rule->line, 5);
+	assert_non_null(strstr(rule->reason, "rule \"all of it\" (vmcircuit-"));
+	assert_non_null(strstr(rule->reason, ":5)"));
+	assert_true(rule->is_allow);
+	assert_false(rule->is_any_protocol);
+	assert_int_equal(rule->nr_vms, 1);
+	assert_int_equal(rule->nr_remotes, 2);
+	assert_int_equal(rule->remotes[0].prefix, 8);
+	assert_int_equal(rule->remotes[1].prefix, 128);
+	assert_int_equal(rule->ports[0].last, 65535);
+	assert_string_equal(rule->carriage.congestion, "reno");
+	assert_true(rule->carriage.has_proxy);
+	assert_true(rule->carriage.proxy.has_password);
+	assert_string_equal(rule->carriage.proxy.password, "hush");
+	assert_string_equal(rule->proxy, "p");
+	rule++;
+	assert_int_equal(rule->line, 11);
+	assert_int_equal(rule->direction, VMC_INBOUND);
+	assert_false(rule->is_allow);
+	assert_true(rule->is_any_protocol);
+	assert_int_equal(rule->nr_vms + rule->nr_remotes + rule->nr_ports, 0);
+	vmc_config_free(config);
+}
+
+static void a_reload_needs_no_name_service_but_a_file(void **state)
+{
+	struct vmc_config *config;
+
+	(void)state;
+	assert_int_equal(read_config("user = \"nobody-at-all\"\n", &config),
+			 -EINVAL);
+	assert_int_equal(vmc_config_read(path, VMC_CONFIG_RELOAD, &config,
+					 complaint), 0);
+	assert_string_equal(config->path, path);
+	vmc_config_free(config);
+	assert_int_equal(vmc_config_read("/dev/zero", VMC_CONFIG_RELOAD,
+					 &config, complaint), -ENOENT);
+	assert_non_null(strstr(complaint, "/dev/zero: "));
+}
+
+static void a_relative_path_becomes_absolute(void **state)
+{
+	struct vmc_config *config;
+
+	(void)state;
+	read_config("", &config);
+	vmc_config_free(config);
+	assert_int_equal(chdir("/tmp"), 0);
+	assert_int_equal(vmc_config_read(path + strlen("/tmp/"),
+					 VMC_CONFIG_START, &config, complaint),
+			 0);
+	assert_string_equal(config->path, path);
+	vmc_config_free(config);
+}
+
 static void a_long_socket_path_is_refused(void **state)
 {
 	char text[256], long_path[120];
@@ -168,8 +461,9 @@ static void a_missing_file_is_named(void **state)
 	struct vmc_config *config;
 
 	(void)state;
-	assert_int_equal(vmc_config_read("/nonexistent/file", &config),
-			 -ENOENT);
+	assert_int_equal(vmc_config_read("/nonexistent/file", VMC_CONFIG_START,
+					 &config, complaint), -ENOENT);
+	assert_non_null(strstr(complaint, "/nonexistent/file: "));
 }
 
 static int make_file(void **state)
@@ -191,6 +485,14 @@ int main(void)
 		cmocka_unit_test(a_whole_file_is_read),
 		cmocka_unit_test(an_empty_file_is_valid),
 		cmocka_unit_test(mistakes_name_their_line),
+		cmocka_unit_test(mistakes_of_the_uplink_are_told),
+		cmocka_unit_test(mistakes_of_publish_are_told),
+		cmocka_unit_test(mistakes_of_proxies_are_told),
+		cmocka_unit_test(mistakes_of_rules_are_told),
+		cmocka_unit_test(the_uplink_is_read),
+		cmocka_unit_test(rules_are_read),
+		cmocka_unit_test(a_reload_needs_no_name_service_but_a_file),
+		cmocka_unit_test(a_relative_path_becomes_absolute),
 		cmocka_unit_test(a_long_socket_path_is_refused),
 		cmocka_unit_test(a_missing_file_is_named),
 	};

@@ -47,12 +47,14 @@ class Base(unittest.TestCase):
     # A sanitizer or a warning in the log fails the test, unless expected.
     expected_log = None
     environment = {}
+    configuration = CONFIG
 
     def setUp(self):
         self.directory = tempfile.TemporaryDirectory()
         self.config = self.directory.name + "/conf"
         with open(self.config, "w", encoding="ascii") as file:
-            file.write(CONFIG.format(self.directory.name, SANDBOX))
+            file.write(self.configuration.format(self.directory.name,
+                                                 SANDBOX))
         self.log = open(self.directory.name + "/log", "w+b")
         self.vms = []
         self.start()
