@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* vmcircuitctl list: the VMs. */
-#include <stdio.h>
-#include <string.h>
-
 #include "ctl/request.h"
 #include "ctl/table.h"
 
@@ -10,28 +7,12 @@ static const char * const titles[] = {
 	"VM", "NETWORK", "STATE", "CIRCUITS", "LISTENERS", "ADDRESSES",
 };
 
-static void join(struct json_object *line, char *text, size_t room)
-{
-	struct json_object *addresses;
-	size_t i, used = 0;
-
-	text[0] = '\0';
-	if (!json_object_object_get_ex(line, "addresses", &addresses))
-		return;
-	for (i = 0; i < json_object_array_length(addresses); i++) {
-		snprintf(text + used, room - used, "%s%s", i ? " " : "",
-			 json_object_get_string(
-				 json_object_array_get_idx(addresses, i)));
-		used = strlen(text);
-	}
-}
-
 static void take(struct json_object *line, void *owner)
 {
 	struct vmc_table *table = owner;
 	char addresses[512];
 
-	join(line, addresses, sizeof(addresses));
+	vmc_line_list(line, "addresses", addresses, sizeof(addresses));
 	vmc_table_add(table, "%s", vmc_line_text(line, "name"));
 	vmc_table_add(table, "%s", vmc_line_text(line, "network"));
 	vmc_table_add(table, "%s", vmc_line_text(line, "state"));

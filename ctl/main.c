@@ -15,6 +15,7 @@ enum vm_argument {
 	VM_NONE,
 	VM_OPTIONAL,
 	VM_NEEDED,
+	OWN_WORDS,	/* the command reads them itself */
 };
 
 static const struct {
@@ -26,6 +27,7 @@ static const struct {
 	{ "show",	VM_NEEDED,	vmc_command_show },
 	{ "stats",	VM_OPTIONAL,	vmc_command_stats },
 	{ "watch",	VM_OPTIONAL,	vmc_command_watch },
+	{ "policy",	OWN_WORDS,	vmc_command_policy },
 };
 
 #define NR_COMMANDS	(sizeof(commands) / sizeof(commands[0]))
@@ -38,6 +40,13 @@ static const char help[] =
 "  show VM      its listeners, links and circuits\n"
 "  stats [VM]   counters\n"
 "  watch [VM]   the list, or one VM, again each second\n"
+"\n"
+"  policy list        the rules in order, and how often each decided\n"
+"  policy reload      read rules and proxies again from the configuration\n"
+"  policy test VM PROTOCOL ADDRESS:PORT\n"
+"                     which rule decides when the VM connects there\n"
+"  policy test VM PROTOCOL from ADDRESS to PORT\n"
+"                     which rule decides when somebody connects to its port\n"
 "\n"
 "  -s, --socket PATH   control socket (default " DEFAULT_SOCKET ")\n"
 "  -j, --json          the switch's answer as it is, one object a line\n"
@@ -58,7 +67,7 @@ static const struct option long_options[] = {
 	{ NULL,		0,			NULL, 0 },
 };
 
-static int wrong(const char *what, const char *value)
+int vmc_command_wrong(const char *what, const char *value)
 {
 	fprintf(stderr, "vmcircuitctl: %s%s%s\n", what, *value ? ": " : "",
 		value);
@@ -71,24 +80,33 @@ static int run(struct vmc_ctl *ctl, int nr_words, char **words)
 	size_t i;
 
 	if (!nr_words)
-		return wrong("a command is missing", "");
+		return vmc_command_wrong("a command is missing", "");
 	for (i = 0; i < NR_COMMANDS; i++) {
 		if (!strcmp(commands[i].name, words[0]))
 			break;
 	}
 	if (i == NR_COMMANDS)
-		return wrong("unknown command", words[0]);
+		return vmc_command_wrong("unknown command", words[0]);
+	ctl->nr_words = nr_words - 1;
+	ctl->words = words + 1;
+	if (commands[i].vm == OWN_WORDS)
+		return commands[i].run(ctl);
 	if (commands[i].vm == VM_NEEDED && nr_words < 2)
-		return wrong("the command needs the name of a VM", words[0]);
+		return vmc_command_wrong("the command needs the name of a VM",
+					 words[0]);
 	if (nr_words > (commands[i].vm == VM_NONE ? 1 : 2))
-		return wrong("unexpected argument", words[nr_words - 1]);
+		return vmc_command_wrong("unexpected argument",
+					 words[nr_words - 1]);
 	ctl->vm = nr_words > 1 ? words[1] : NULL;
 	return commands[i].run(ctl);
 }
 
 int main(int argc, char **argv)
 {
-	struct vmc_ctl ctl = { .socket = DEFAULT_SOCKET };
+	struct vmc_ctl ctl = {
+		.socket = DEFAULT_SOCKET,
+		.unreachable = EXIT_UNREACHABLE,
+	};
 	int option;
 
 	while ((option = getopt_long(argc, argv, "+s:jh", long_options,

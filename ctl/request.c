@@ -52,26 +52,25 @@ close_fd:
 	return error;
 }
 
-static int send_request(FILE *stream, const char *command, const char *vm)
+static int send_request(FILE *stream, struct json_object *request)
 {
-	struct json_object *request = json_object_new_object();
-	int failed;
+	const char *text = json_object_to_json_string_ext(
+		request, JSON_C_TO_STRING_PLAIN);
 
-	json_object_object_add(request, "command",
-			       json_object_new_string(command));
-	if (vm)
-		json_object_object_add(request, "vm",
-				       json_object_new_string(vm));
-	failed = fprintf(stream, "%s\n", json_object_to_json_string_ext(
-				 request, JSON_C_TO_STRING_PLAIN)) < 0 ||
-		 fflush(stream);
-	json_object_put(request);
-	return failed ? -EIO : 0;
+	return fprintf(stream, "%s\n", text) < 0 || fflush(stream) ? -EIO : 0;
 }
+
+/* What the lines so far amount to. */
+struct answer {
+	int status;		/* NO_ANSWER: the last line has not come */
+	bool is_denied;
+};
+
+#define NO_ANSWER	-1
 
 /* Take one line; false when it was the last. */
 static bool take_line(const struct vmc_ctl *ctl, const char *text,
-		      vmc_line_fn take, void *owner, int *status)
+		      vmc_line_fn take, void *owner, struct answer *answer)
 {
 	struct json_object *line = json_tokener_parse(text);
 	const char *type = vmc_line_text(line, "type");
@@ -81,13 +80,17 @@ static bool take_line(const struct vmc_ctl *ctl, const char *text,
 		fprintf(stderr, "vmcircuitctl: %s%s%s\n",
 			vmc_line_text(line, "error"), ctl->vm ? ": " : "",
 			ctl->vm ? ctl->vm : "");
-		*status = EXIT_USAGE;
+		answer->status = EXIT_USAGE;
 	} else if (!strcmp(type, "end")) {
-		*status = EXIT_SUCCESS;
+		answer->status = answer->is_denied ? EXIT_DENIED :
+						     EXIT_SUCCESS;
 	} else {
 		is_last = false;
 	}
-	if (ctl->is_json && *status != EXIT_USAGE)
+	if (!strcmp(type, "verdict"))
+		answer->is_denied = !strcmp(vmc_line_text(line, "allowed"),
+					    "false");
+	if (ctl->is_json && answer->status != EXIT_USAGE)
 		fputs(text, stdout);
 	else if (!is_last)
 		take(line, owner);
@@ -96,18 +99,18 @@ static bool take_line(const struct vmc_ctl *ctl, const char *text,
 }
 
 /**
- * vmc_request - ask the switch and take its answer
+ * vmc_request_send - send a request to the switch and take its answer
  * @ctl: the command line; with is_json the answer is printed as it is
- * @command: what to ask
+ * @request: what to ask; is freed
  * @take: called for each line but the last
  * @owner: for @take
  *
  * Return: the exit status; a failure is explained on standard error.
  */
-int vmc_request(const struct vmc_ctl *ctl, const char *command,
-		vmc_line_fn take, void *owner)
+int vmc_request_send(const struct vmc_ctl *ctl, struct json_object *request,
+		     vmc_line_fn take, void *owner)
 {
-	int status = EXIT_UNREACHABLE;
+	struct answer answer = { .status = NO_ANSWER };
 	size_t room = 0;
 	char *text = NULL;
 	FILE *stream;
@@ -116,17 +119,42 @@ int vmc_request(const struct vmc_ctl *ctl, const char *command,
 	error = connect_to(ctl->socket, &stream);
 	if (error) {
 		explain(ctl->socket, -error);
-		return EXIT_UNREACHABLE;
+		json_object_put(request);
+		return ctl->unreachable;
 	}
-	error = send_request(stream, command, ctl->vm);
+	error = send_request(stream, request);
+	json_object_put(request);
 	while (!error && getline(&text, &room, stream) > 0 &&
-	       take_line(ctl, text, take, owner, &status))
+	       take_line(ctl, text, take, owner, &answer))
 		;
-	if (status == EXIT_UNREACHABLE)
-		explain(ctl->socket, EPIPE);
 	free(text);
 	fclose(stream);
-	return status;
+	if (answer.status != NO_ANSWER)
+		return answer.status;
+	explain(ctl->socket, EPIPE);
+	return ctl->unreachable;
+}
+
+/**
+ * vmc_request - ask the switch, perhaps about a VM, and take its answer
+ * @ctl: the command line, with the VM
+ * @command: what to ask
+ * @take: as for vmc_request_send()
+ * @owner: for @take
+ *
+ * Return: as vmc_request_send().
+ */
+int vmc_request(const struct vmc_ctl *ctl, const char *command,
+		vmc_line_fn take, void *owner)
+{
+	struct json_object *request = json_object_new_object();
+
+	json_object_object_add(request, "command",
+			       json_object_new_string(command));
+	if (ctl->vm)
+		json_object_object_add(request, "vm",
+				       json_object_new_string(ctl->vm));
+	return vmc_request_send(ctl, request, take, owner);
 }
 
 /**
@@ -159,4 +187,31 @@ unsigned long long vmc_line_number(struct json_object *line, const char *key)
 	if (!json_object_object_get_ex(line, key, &value))
 		return 0;
 	return json_object_get_uint64(value);
+}
+
+/**
+ * vmc_line_list - a member of a line that is a list, as text
+ * @line: a line
+ * @key: the member
+ * @text: where to; the items with blanks between them, or ""
+ * @room: for @text, bytes
+ *
+ * Return: @text.
+ */
+const char *vmc_line_list(struct json_object *line, const char *key,
+			  char *text, size_t room)
+{
+	struct json_object *list;
+	size_t i, used = 0;
+
+	text[0] = '\0';
+	if (!json_object_object_get_ex(line, key, &list))
+		return text;
+	for (i = 0; i < json_object_array_length(list); i++) {
+		snprintf(text + used, room - used, "%s%s", i ? " " : "",
+			 json_object_get_string(
+				 json_object_array_get_idx(list, i)));
+		used = strlen(text);
+	}
+	return text;
 }

@@ -57,6 +57,7 @@ struct vmc_config_uplink {
 
 /* Everything in the configuration file, checked. */
 struct vmc_config {
+	char *path;		/* of the file, absolute */
 	char *control;		/* path of the control socket */
 	char *log_level;
 	char *user;		/* to run as, or NULL */
@@ -72,10 +73,26 @@ struct vmc_config {
 	struct vmc_config_uplink uplink;
 	unsigned int nr_publishes;
 	struct vmc_config_publish *publishes;
+	/* Is replaced by a reload; everything else stays as it is. */
 	struct vmc_policy *policy;
 };
 
-int vmc_config_read(const char *path, struct vmc_config **ret_config);
+/* What a file is read for. */
+enum vmc_config_purpose {
+	VMC_CONFIG_START,
+	/*
+	 * Without privileges and the system calls of a name service: users
+	 * and groups are not looked for, the file must be a regular one.
+	 */
+	VMC_CONFIG_RELOAD,
+};
+
+/* Room for what is wrong with a file: "FILE:LINE: key: …", without newline. */
+#define VMC_COMPLAINT_BYTES	1024
+
+int vmc_config_read(const char *path, enum vmc_config_purpose purpose,
+		    struct vmc_config **ret_config,
+		    char ret_complaint[VMC_COMPLAINT_BYTES]);
 void vmc_config_free(struct vmc_config *config);
 
 #endif /* VMC_SWITCH_CONFIG_H */

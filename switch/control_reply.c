@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Requests on the control socket and the lines that answer them. Owns
- * nothing: it reads the switch's state. Called by control_server.c.
+ * nothing: it reads the switch's state. Called by control_server.c; what
+ * concerns the policy is in control_policy.c.
  *
  * A request is one JSON object: {"command": "list" | "show" | "stats",
  * "vm": NAME}; "show" needs the VM, "stats" may have one. The answer is lines
@@ -13,6 +14,7 @@
 #include <string.h>
 
 #include "switch/address.h"
+#include "switch/control_policy.h"
 #include "switch/control_reply.h"
 
 enum part {
@@ -28,9 +30,12 @@ static const struct {
 	enum vmc_control_command command;
 	bool needs_vm;
 } commands[] = {
-	{ "list",	VMC_CONTROL_LIST,	false },
-	{ "show",	VMC_CONTROL_SHOW,	true },
-	{ "stats",	VMC_CONTROL_STATS,	false },
+	{ "list",		VMC_CONTROL_LIST,		false },
+	{ "show",		VMC_CONTROL_SHOW,		true },
+	{ "stats",		VMC_CONTROL_STATS,		false },
+	{ "policy-list",	VMC_CONTROL_POLICY_LIST,	false },
+	{ "policy-reload",	VMC_CONTROL_POLICY_RELOAD,	false },
+	{ "policy-test",	VMC_CONTROL_POLICY_TEST,	true },
 };
 
 #define NR_COMMANDS	(sizeof(commands) / sizeof(commands[0]))
@@ -84,6 +89,8 @@ static int read_request(const struct vmc_broker *broker,
 		*ret_complaint = "there is no such VM";
 		return -ENOENT;
 	}
+	if (reply->command == VMC_CONTROL_POLICY_TEST)
+		return vmc_control_policy_read(request, reply, ret_complaint);
 	return 0;
 }
 
@@ -337,14 +344,7 @@ static struct json_object *next_of_vm(const struct vmc_vm *vm,
 	return NULL;
 }
 
-/**
- * vmc_control_next - the next line of an answer
- * @broker: the switch
- * @reply: from vmc_control_parse(); is_over is set with the last line
- *
- * Return: the line, the caller's to free.
- */
-struct json_object *vmc_control_next(const struct vmc_broker *broker,
+static struct json_object *next_line(const struct vmc_broker *broker,
 				     struct vmc_control_reply *reply)
 {
 	unsigned int nr_parts = reply->command == VMC_CONTROL_SHOW ?
@@ -362,6 +362,27 @@ struct json_object *vmc_control_next(const struct vmc_broker *broker,
 		reply->vm = reply->is_one_vm ? broker->table.nr :
 					       reply->vm + 1;
 	}
+	return NULL;
+}
+
+/**
+ * vmc_control_next - the next line of an answer
+ * @broker: the switch
+ * @reply: from vmc_control_parse(); is_over is set with the last line
+ *
+ * Return: the line, the caller's to free.
+ */
+struct json_object *vmc_control_next(struct vmc_broker *broker,
+				     struct vmc_control_reply *reply)
+{
+	struct json_object *line;
+
+	if (reply->command < VMC_CONTROL_POLICY_LIST)
+		line = next_line(broker, reply);
+	else
+		line = vmc_control_policy_next(broker, reply);
+	if (line)
+		return line;
 	reply->is_over = true;
 	line = new_line("end");
 	add_number(line, "uptime_ms", vmc_loop_now_ms() - broker->started_ms);

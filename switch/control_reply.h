@@ -10,6 +10,9 @@ enum vmc_control_command {
 	VMC_CONTROL_LIST,
 	VMC_CONTROL_SHOW,
 	VMC_CONTROL_STATS,
+	VMC_CONTROL_POLICY_LIST,
+	VMC_CONTROL_POLICY_RELOAD,
+	VMC_CONTROL_POLICY_TEST,
 };
 
 /*
@@ -21,15 +24,16 @@ struct vmc_control_reply {
 	bool is_one_vm;		/* vm is the only one */
 	unsigned int vm;	/* index of the VM to tell of next */
 	unsigned int part;	/* of a VM: itself, listeners, links, circuits */
-	uint32_t major;		/* bucket of listeners, or link */
+	uint32_t major;		/* bucket of listeners, link, or rule */
 	uint32_t minor;		/* listener in the bucket, or slot */
+	struct vmc_policy_query query;	/* what policy-test asks of vm */
 	bool is_over;
 };
 
 int vmc_control_parse(const struct vmc_broker *broker, const char *raw_line,
 		      size_t bytes, struct vmc_control_reply *ret_reply,
 		      const char **ret_complaint);
-struct json_object *vmc_control_next(const struct vmc_broker *broker,
+struct json_object *vmc_control_next(struct vmc_broker *broker,
 				     struct vmc_control_reply *reply);
 
 #endif /* VMC_SWITCH_CONTROL_REPLY_H */

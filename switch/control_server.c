@@ -19,8 +19,8 @@
 #define MAX_CLIENTS		16
 #define LINE_BYTES		1024
 #define OUTPUT_BYTES		16384
-/* Every line of an answer is far shorter than this. */
-#define LINE_MAX_BYTES		2048
+/* No line of an answer is longer: see VMC_RULE_MAX_ITEMS. */
+#define LINE_MAX_BYTES		8192
 /* A client that takes nothing for so long is dropped, ms. */
 #define CLIENT_TIMEOUT_MS	10000
 #define CLIENT_LOOK_MS		1000

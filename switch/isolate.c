@@ -5,11 +5,13 @@
  */
 #include <cap-ng.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -48,6 +50,9 @@ static const int allowed_calls[] = {
 	SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(shutdown),
 };
 
+/* How the configuration is opened when it is read again: for reading only. */
+#define OPEN_FLAGS	(O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+
 /**
  * vmc_isolate_raise_limits - allow as many descriptors as the system does
  *
@@ -67,13 +72,41 @@ void vmc_isolate_raise_limits(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static int drop_privileges(const char *user)
+/*
+ * A routed VM listens at its own ports on the host, later and below 1024, too,
+ * and dials from them.
+ */
+static bool needs_low_ports(const struct vmc_config *config)
+{
+	unsigned int i;
+
+	for (i = 0; config->uplink.is_enabled && i < config->nr_vms; i++) {
+		if (config->vms[i].source == VMC_SOURCE_ROUTED)
+			return true;
+	}
+	return false;
+}
+
+/* All capabilities but the one that is needed, if the process has it. */
+static void choose_capabilities(const struct vmc_config *config)
+{
+	bool is_kept = needs_low_ports(config) && !capng_get_caps_process() &&
+		       capng_have_capability(CAPNG_PERMITTED,
+					     CAP_NET_BIND_SERVICE);
+
+	capng_clear(CAPNG_SELECT_BOTH);
+	if (is_kept)
+		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED,
+			     CAP_NET_BIND_SERVICE);
+}
+
+static int drop_privileges(const struct vmc_config *config)
 {
 	struct passwd *entry = NULL;
 
-	capng_clear(CAPNG_SELECT_BOTH);
-	if (*user && !geteuid()) {
-		entry = getpwnam(user);
+	choose_capabilities(config);
+	if (*config->user && !geteuid()) {
+		entry = getpwnam(config->user);
 		if (!entry)
 			return -ENOENT;
 		if (capng_change_id((int)entry->pw_uid, (int)entry->pw_gid,
@@ -110,6 +143,23 @@ static void report_violation(int signal, siginfo_t *info, void *context)
 	_exit(1);
 }
 
+/*
+ * What reading the configuration again takes: an open() with no flag but
+ * these, so that nothing is created, cut or written; and its parser wonders
+ * whether the file is a terminal.
+ */
+static int allow_reading(scmp_filter_ctx filter)
+{
+	int error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(openat),
+				     1, SCMP_A2(SCMP_CMP_MASKED_EQ,
+						(uint32_t)~OPEN_FLAGS, 0));
+
+	if (error)
+		return error;
+	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+				SCMP_A1(SCMP_CMP_EQ, TCGETS));
+}
+
 static int filter_calls(void)
 {
 	struct sigaction action = {
@@ -130,6 +180,9 @@ static int filter_calls(void)
 		if (error)
 			goto release_filter;
 	}
+	error = allow_reading(filter);
+	if (error)
+		goto release_filter;
 	error = seccomp_load(filter);
 release_filter:
 	seccomp_release(filter);
@@ -146,7 +199,7 @@ int vmc_isolate(const struct vmc_config *config)
 {
 	int error;
 
-	error = drop_privileges(config->user);
+	error = drop_privileges(config);
 	if (error) {
 		vmc_log(VMC_LOG_ERROR, "cannot drop privileges%s%s",
 			*config->user ? " to user " : "", config->user);

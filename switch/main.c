@@ -15,11 +15,13 @@
 #include "switch/control_server.h"
 #include "switch/isolate.h"
 #include "switch/options.h"
+#include "switch/reload.h"
 
 #define EXIT_USAGE	2
 
 struct process {
 	struct vmc_loop *loop;
+	struct vmc_broker *broker;
 	struct vmc_watch signals;
 	struct vmc_watch watchdog;
 };
@@ -28,11 +30,16 @@ static void signal_ready(struct vmc_watch *watch, uint32_t events)
 {
 	struct process *process =
 		vmc_container_of(watch, struct process, signals);
+	char text[VMC_COMPLAINT_BYTES];
 	struct signalfd_siginfo info;
 
 	(void)events;
 	if (read(watch->fd, &info, sizeof(info)) != sizeof(info))
 		return;
+	if (info.ssi_signo == SIGHUP) {
+		vmc_reload(process->broker, text);
+		return;
+	}
 	vmc_log(VMC_LOG_INFO, "ending on signal %u", info.ssi_signo);
 	vmc_loop_stop(process->loop);
 }
@@ -46,24 +53,35 @@ static void watchdog_ready(struct vmc_watch *watch, uint32_t events)
 		sd_notify(0, "WATCHDOG=1");
 }
 
-static int open_process(struct process *process)
+/*
+ * Before the configuration is read: a SIGHUP from then on is for a later
+ * version of the file, and waits.
+ */
+static sigset_t block_signals(void)
 {
-	uint64_t watchdog_us = 0;
 	sigset_t signals;
-	int error;
 
-	process->signals = (struct vmc_watch){ -1, signal_ready };
-	process->watchdog = (struct vmc_watch){ -1, watchdog_ready };
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
+	return signals;
+}
+
+static int open_process(struct process *process, const sigset_t *signals)
+{
+	uint64_t watchdog_us = 0;
+	int error;
+
+	process->signals = (struct vmc_watch){ -1, signal_ready };
+	process->watchdog = (struct vmc_watch){ -1, watchdog_ready };
 	error = vmc_loop_create(&process->loop);
 	if (error)
 		return error;
 	error = vmc_loop_add_signals(process->loop, &process->signals,
-				     &signals);
+				     signals);
 	if (!error && sd_watchdog_enabled(0, &watchdog_us) > 0)
 		error = vmc_loop_add_timer(process->loop, &process->watchdog,
 					   (unsigned int)(watchdog_us / 2000));
@@ -79,7 +97,7 @@ static void close_process(struct process *process)
 	vmc_loop_destroy(process->loop);
 }
 
-static int serve(const struct vmc_config *config)
+static int serve(const struct vmc_config *config, const sigset_t *signals)
 {
 	struct process process = { 0 };
 	struct vmc_control_server *server;
@@ -90,12 +108,13 @@ static int serve(const struct vmc_config *config)
 	vmc_save_collect();
 	error = vmc_guest_memory_guard();
 	if (!error)
-		error = open_process(&process);
+		error = open_process(&process, signals);
 	if (error)
 		goto close_process;
 	error = vmc_broker_create(config, process.loop, &broker);
 	if (error)
 		goto close_process;
+	process.broker = broker;
 	vmc_save_discard_rest();
 	error = vmc_control_server_create(broker, &server);
 	if (error)
@@ -123,7 +142,9 @@ close_process:
 int main(int argc, char **argv)
 {
 	struct vmc_arguments options;
+	char complaint[VMC_COMPLAINT_BYTES];
 	struct vmc_config *config;
+	sigset_t signals;
 	int error;
 
 	vmc_log_open();
@@ -135,11 +156,15 @@ int main(int argc, char **argv)
 	case VMC_OPTIONS_WRONG:
 		return EXIT_USAGE;
 	}
-	if (vmc_config_read(options.config, &config))
+	signals = block_signals();
+	if (vmc_config_read(options.config, VMC_CONFIG_START, &config,
+			    complaint)) {
+		fprintf(stderr, "%s\n", complaint);
 		return EXIT_USAGE;
+	}
 	vmc_log_set_level(options.log_level ? options.log_level :
 					      config->log_level);
-	error = options.is_check ? 0 : serve(config);
+	error = options.is_check ? 0 : serve(config, &signals);
 	vmc_config_free(config);
 	return error ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -41,7 +41,53 @@ struct vmc_carriage {
 	struct vmc_proxy proxy;
 };
 
-struct vmc_policy;
+/* Both included. */
+struct vmc_port_range {
+	uint16_t first;
+	uint16_t last;
+};
+
+/* A list of a rule has no more items; each rule then fits a control line. */
+#define VMC_RULE_MAX_ITEMS	64
+/* Room for "rule "NAME" (FILE:LINE)". */
+#define VMC_REASON_BYTES	320
+
+/* One rule; of each list it is enough if one item fits, and none fits all. */
+struct vmc_rule {
+	char name[VMC_NAME_BYTES];
+	int line;		/* where it begins */
+	char reason[VMC_REASON_BYTES];
+	bool is_allow;
+	enum vmc_direction direction;
+	bool is_any_protocol;
+	enum vmc_protocol protocol;
+	unsigned int nr_vms;
+	unsigned int nr_remotes;
+	unsigned int nr_ports;
+	char vms[VMC_RULE_MAX_ITEMS][VMC_NAME_BYTES];
+	struct vmc_address remotes[VMC_RULE_MAX_ITEMS];
+	struct vmc_port_range ports[VMC_RULE_MAX_ITEMS];
+	struct vmc_carriage carriage;
+	char proxy[VMC_NAME_BYTES];	/* its name, or "" */
+};
+
+/* What decides when no rule does, in the order of being asked. */
+enum vmc_policy_default {
+	VMC_DEFAULT_LOOPBACK,
+	VMC_DEFAULT_LINK_LOCAL,
+	VMC_DEFAULT_MULTICAST,
+	VMC_DEFAULT_OUTBOUND,
+	VMC_DEFAULT_PUBLISHED,
+	VMC_DEFAULT_INBOUND,
+	VMC_NR_DEFAULTS,
+};
+
+/* The rules in order, and how often each decided, then each default. */
+struct vmc_policy {
+	unsigned int nr_rules;
+	struct vmc_rule *rules;
+	uint64_t *nr_decided;
+};
 
 /* What is asked of the policy. */
 struct vmc_policy_query {
@@ -64,11 +110,19 @@ struct vmc_policy_verdict {
 	const char *reason;
 	/* Of the rule that allowed; all zero otherwise. Lives as the policy. */
 	const struct vmc_carriage *carriage;
+	const struct vmc_rule *rule;	/* NULL: a default decided */
 };
 
+int vmc_policy_create(unsigned int nr_rules, struct vmc_policy **ret_policy);
+void vmc_policy_free(struct vmc_policy *policy);
+void vmc_policy_replace(struct vmc_policy *policy, struct vmc_policy *other);
+const char *vmc_policy_default_text(enum vmc_policy_default number);
 struct vmc_policy_verdict
 vmc_policy_decide(const struct vmc_policy *policy,
 		  const struct vmc_policy_query *query);
+struct vmc_policy_verdict
+vmc_policy_look(const struct vmc_policy *policy,
+		const struct vmc_policy_query *query);
 bool vmc_policy_may_be_open(const struct vmc_policy *policy,
 			    const struct vmc_config_vm *vm, uint16_t vm_port);
 bool vmc_policy_allows(const struct vmc_config *config,

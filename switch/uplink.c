@@ -41,6 +41,29 @@ static bool is_on_link(const struct vmc_config_vm *vm,
 	return false;
 }
 
+/* What the policy is to be asked; EHOSTUNREACH for a VM that is not there. */
+static int make_query(const struct vmc_uplink *uplink,
+		      const struct vmc_config_vm *vm,
+		      const struct vmc_name *remote,
+		      struct vmc_policy_query *ret_query)
+{
+	const struct vmc_config_uplink *config = &uplink->table->config->uplink;
+	bool is_host = false;
+	unsigned int i;
+
+	for (i = 0; i < config->nr_host_addresses; i++)
+		is_host |= vmc_address_is(&config->host_addresses[i], remote);
+	if (!is_host && is_on_link(vm, remote))
+		return EHOSTUNREACH;
+	*ret_query = (struct vmc_policy_query){
+		.vm = vm,
+		.direction = VMC_OUTBOUND,
+		.protocol = VMC_PROTOCOL_TCP,
+		.remote = is_host ? loopback_of(remote) : *remote,
+	};
+	return 0;
+}
+
 /**
  * vmc_uplink_resolve - what a guest reaches at an address that no VM owns
  * @uplink: the uplink
@@ -56,25 +79,14 @@ int vmc_uplink_resolve(const struct vmc_uplink *uplink, struct vmc_vm *vm,
 		       struct vmc_name *ret_target,
 		       const struct vmc_carriage **ret_carriage)
 {
-	const struct vmc_config *config = uplink->table->config;
-	struct vmc_policy_query query = {
-		.vm = vm->config,
-		.direction = VMC_OUTBOUND,
-		.protocol = VMC_PROTOCOL_TCP,
-		.remote = *remote,
-	};
 	struct vmc_policy_verdict verdict;
-	bool is_host = false;
-	unsigned int i;
+	struct vmc_policy_query query;
+	int error;
 
-	for (i = 0; i < config->uplink.nr_host_addresses; i++)
-		is_host |= vmc_address_is(&config->uplink.host_addresses[i],
-					  remote);
-	if (is_host)
-		query.remote = loopback_of(remote);
-	else if (is_on_link(vm->config, remote))
-		return EHOSTUNREACH;
-	verdict = vmc_policy_decide(config->policy, &query);
+	error = make_query(uplink, vm->config, remote, &query);
+	if (error)
+		return error;
+	verdict = vmc_policy_decide(uplink->table->config->policy, &query);
 	if (!verdict.is_allowed) {
 		vm->stats.denied++;
 		return EACCES;
@@ -85,10 +97,12 @@ int vmc_uplink_resolve(const struct vmc_uplink *uplink, struct vmc_vm *vm,
 }
 
 /**
- * vmc_uplink_check - as vmc_uplink_resolve(), just to know
+ * vmc_uplink_check - whether it is worth to go on to vmc_uplink_resolve()
  * @uplink: the uplink
- * @vm: who dials
+ * @vm: who dials; counts it when the policy denies
  * @remote: what it dials, checked
+ *
+ * A connect that may go on is counted there, not here.
  *
  * Return: as vmc_uplink_resolve().
  */
@@ -96,8 +110,14 @@ int vmc_uplink_check(const struct vmc_uplink *uplink, struct vmc_vm *vm,
 		     const struct vmc_name *remote)
 {
 	const struct vmc_carriage *carriage;
+	struct vmc_policy_query query;
 	struct vmc_name target;
+	int error;
 
+	error = make_query(uplink, vm->config, remote, &query);
+	if (error ||
+	    vmc_policy_look(uplink->table->config->policy, &query).is_allowed)
+		return error;
 	return vmc_uplink_resolve(uplink, vm, remote, &target, &carriage);
 }
 

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The VMs and networks of the configuration: sections vm and network, and the
+ * limits, which the top level has as well, for every VM. Called by config.c.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "switch/address.h"
+#include "switch/config_part.h"
+
+#define DEFAULT_NETWORK	"default"
+#define MAX_VMS		1024
+/* Of a limit that a VM does not have: the top level's counts. */
+#define AS_ALL		-1
+
+cfg_opt_t vmc_config_network_keys[] = {
+	CFG_BOOL("isolated", cfg_false, CFGF_NONE),
+	CFG_END(),
+};
+
+cfg_opt_t vmc_config_vm_keys[] = {
+	CFG_STR("socket", NULL, CFGF_NODEFAULT),
+	CFG_STR_LIST("addresses", NULL, CFGF_NONE),
+	CFG_STR("network", DEFAULT_NETWORK, CFGF_NONE),
+	CFG_STR("source", "nat", CFGF_NONE),
+	CFG_INT("max_circuits", AS_ALL, CFGF_NONE),
+	CFG_INT("max_ring_mib", AS_ALL, CFGF_NONE),
+	CFG_INT("max_connects_per_second", AS_ALL, CFGF_NONE),
+	CFG_END(),
+};
+
+/* A name of a VM or a network, for JSON, logs and tables. */
+static bool name_is_good(const char *name)
+{
+	size_t bytes = strlen(name);
+	size_t good = strspn(name, "abcdefghijklmnopqrstuvwxyz"
+			     "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
+
+	return bytes && bytes < VMC_NAME_BYTES && good == bytes;
+}
+
+static int check_name(cfg_t *cfg, const char *key, const char *name)
+{
+	if (name_is_good(name))
+		return 0;
+	vmc_config_complain(cfg, "%s: the name \"%s\" must have 1 to %d letters, digits, dots, dashes or underscores",
+			    key, name, VMC_NAME_BYTES - 1);
+	return -1;
+}
+
+/**
+ * vmc_config_check_path - libconfuse's check of a socket's path
+ * @cfg: the section
+ * @opt: the key
+ *
+ * Return: 0, or -1 when there is a mistake, which is told.
+ */
+int vmc_config_check_path(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *path = cfg_opt_getnstr(opt, 0);
+
+	if (!path || *path != '/') {
+		vmc_config_complain(cfg, "%s: \"%s\" is not an absolute path",
+				    opt->name, path ? path : "");
+		return -1;
+	}
+	if (strlen(path) >= sizeof(((struct sockaddr_un *)0)->sun_path)) {
+		vmc_config_complain(cfg, "%s: the path is longer than a socket's may be (%zu bytes)",
+				    opt->name,
+				    sizeof(((struct sockaddr_un *)0)->
+					   sun_path) - 1);
+		return -1;
+	}
+	return 0;
+}
+
+/**
+ * vmc_config_check_number - libconfuse's check of a number that is no code
+ * @cfg: the section
+ * @opt: the key
+ *
+ * Return: as vmc_config_check_path().
+ */
+int vmc_config_check_number(cfg_t *cfg, cfg_opt_t *opt)
+{
+	long number = cfg_opt_getnint(opt, 0);
+
+	if (number >= 0 && number <= UINT32_MAX)
+		return 0;
+	vmc_config_complain(cfg, "%s: %ld is not between 0 and %u", opt->name,
+			    number, UINT32_MAX);
+	return -1;
+}
+
+static int check_network_name(cfg_t *cfg, cfg_opt_t *opt)
+{
+	return check_name(cfg, opt->name, cfg_opt_getnstr(opt, 0));
+}
+
+static int check_source(cfg_t *cfg, cfg_opt_t *opt)
+{
+	const char *source = cfg_opt_getnstr(opt, 0);
+
+	if (!strcmp(source, "nat") || !strcmp(source, "routed"))
+		return 0;
+	vmc_config_complain(cfg, "%s: \"%s\" is not nat or routed", opt->name,
+			    source);
+	return -1;
+}
+
+static int check_addresses(cfg_t *cfg, cfg_opt_t *opt)
+{
+	unsigned int i, nr = cfg_opt_size(opt);
+	struct vmc_address address;
+
+	for (i = 0; i < nr; i++) {
+		if (!vmc_address_parse(cfg_opt_getnstr(opt, i), &address))
+			continue;
+		vmc_config_complain(cfg, "%s: \"%s\" is not an IP address with a prefix length that a VM can own, such as 10.77.0.1/24 or fd77::1/64",
+				    opt->name, cfg_opt_getnstr(opt, i));
+		return -1;
+	}
+	if (nr <= VMC_MAX_ADDRESSES)
+		return 0;
+	vmc_config_complain(cfg, "%s: a VM has at most %d addresses",
+			    opt->name, VMC_MAX_ADDRESSES);
+	return -1;
+}
+
+/* Whether two VMs have an address or a socket in common. */
+static int compare_vms(cfg_t *cfg, cfg_t *a, cfg_t *b)
+{
+	unsigned int i, j;
+	struct vmc_address x, y;
+
+	if (!strcmp(cfg_getstr(a, "socket"), cfg_getstr(b, "socket"))) {
+		vmc_config_complain(cfg, "socket: \"%s\" is used by vm \"%s\" already",
+				    cfg_getstr(a, "socket"), cfg_title(b));
+		return -1;
+	}
+	for (i = 0; i < cfg_size(a, "addresses"); i++) {
+		vmc_address_parse(cfg_getnstr(a, "addresses", i), &x);
+		for (j = 0; j < cfg_size(b, "addresses"); j++) {
+			vmc_address_parse(cfg_getnstr(b, "addresses", j), &y);
+			if (x.family != y.family ||
+			    memcmp(x.address, y.address, sizeof(x.address)))
+				continue;
+			vmc_config_complain(cfg, "addresses: \"%s\" belongs to vm \"%s\" already",
+					    cfg_getnstr(a, "addresses", i),
+					    cfg_title(b));
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* Called at the end of each vm section, so the line is near. */
+static int check_vm(cfg_t *cfg, cfg_opt_t *opt)
+{
+	unsigned int i, nr = cfg_opt_size(opt);
+	cfg_t *vm = cfg_opt_getnsec(opt, nr - 1);
+
+	if (check_name(cfg, opt->name, cfg_title(vm)))
+		return -1;
+	if (!cfg_size(vm, "socket") || !cfg_getstr(vm, "socket")) {
+		vmc_config_complain(cfg, "vm \"%s\": the key socket is missing",
+				    cfg_title(vm));
+		return -1;
+	}
+	if (!cfg_size(vm, "addresses")) {
+		vmc_config_complain(cfg, "vm \"%s\": the key addresses is missing",
+				    cfg_title(vm));
+		return -1;
+	}
+	if (nr > MAX_VMS) {
+		vmc_config_complain(cfg, "vm: there are more than %d",
+				    MAX_VMS);
+		return -1;
+	}
+	for (i = 0; i < nr - 1; i++) {
+		if (compare_vms(cfg, vm, cfg_opt_getnsec(opt, i)))
+			return -1;
+	}
+	return 0;
+}
+
+static int check_network(cfg_t *cfg, cfg_opt_t *opt)
+{
+	cfg_t *network = cfg_opt_getnsec(opt, cfg_opt_size(opt) - 1);
+
+	return check_name(cfg, opt->name, cfg_title(network));
+}
+
+/**
+ * vmc_config_set_vm_checks - have VMs, networks and limits checked
+ * @cfg: the file
+ */
+void vmc_config_set_vm_checks(cfg_t *cfg)
+{
+	static const char * const limits[] = {
+		"max_circuits", "max_ring_mib", "max_connects_per_second",
+		"vm|max_circuits", "vm|max_ring_mib",
+		"vm|max_connects_per_second",
+	};
+	size_t i;
+
+	cfg_set_validate_func(cfg, "network", check_network);
+	cfg_set_validate_func(cfg, "vm", check_vm);
+	cfg_set_validate_func(cfg, "vm|socket", vmc_config_check_path);
+	cfg_set_validate_func(cfg, "vm|network", check_network_name);
+	cfg_set_validate_func(cfg, "vm|addresses", check_addresses);
+	cfg_set_validate_func(cfg, "vm|source", check_source);
+	for (i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
+		cfg_set_validate_func(cfg, limits[i], vmc_config_check_number);
+}
+
+static uint32_t limit_of(cfg_t *cfg, cfg_t *vm, const char *key)
+{
+	long own = cfg_getint(vm, key);
+
+	return (uint32_t)(own == AS_ALL ? cfg_getint(cfg, key) : own);
+}
+
+static int copy_vm(cfg_t *cfg, cfg_t *section, struct vmc_config_vm *vm)
+{
+	unsigned int i;
+
+	strcpy(vm->name, cfg_title(section));
+	strcpy(vm->network, cfg_getstr(section, "network"));
+	vm->nr_addresses = cfg_size(section, "addresses");
+	for (i = 0; i < vm->nr_addresses; i++)
+		vmc_address_parse(cfg_getnstr(section, "addresses", i),
+				  &vm->addresses[i]);
+	if (!strcmp(cfg_getstr(section, "source"), "routed"))
+		vm->source = VMC_SOURCE_ROUTED;
+	vm->limits.circuits = limit_of(cfg, section, "max_circuits");
+	vm->limits.memory_bytes =
+		(uint64_t)limit_of(cfg, section, "max_ring_mib") << 20;
+	vm->limits.connects_per_second =
+		limit_of(cfg, section, "max_connects_per_second");
+	vm->socket = strdup(cfg_getstr(section, "socket"));
+	return vm->socket ? 0 : -ENOMEM;
+}
+
+/**
+ * vmc_config_copy_vms - take over VMs and networks from a file
+ * @cfg: the file, read
+ * @config: gets them
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int vmc_config_copy_vms(cfg_t *cfg, struct vmc_config *config)
+{
+	unsigned int i, nr_vms = cfg_size(cfg, "vm");
+	unsigned int nr_networks = cfg_size(cfg, "network");
+	struct vmc_config_network *network;
+
+	config->vms = calloc(nr_vms + 1, sizeof(*config->vms));
+	config->networks = calloc(nr_networks + 1, sizeof(*config->networks));
+	if (!config->vms || !config->networks)
+		return -ENOMEM;
+	for (i = 0; i < nr_networks; i++) {
+		network = &config->networks[config->nr_networks++];
+		strcpy(network->name,
+		       cfg_title(cfg_getnsec(cfg, "network", i)));
+		network->is_isolated =
+			cfg_getbool(cfg_getnsec(cfg, "network", i),
+				    "isolated");
+	}
+	for (i = 0; i < nr_vms; i++) {
+		config->nr_vms++;
+		if (copy_vm(cfg, cfg_getnsec(cfg, "vm", i), &config->vms[i]))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/**
+ * vmc_config_find_vm - find a VM by its name
+ * @config: has its VMs already
+ * @name: the name
+ * @ret_vm: its index
+ *
+ * Return: 0 or -ENOENT.
+ */
+int vmc_config_find_vm(const struct vmc_config *config, const char *name,
+		       unsigned int *ret_vm)
+{
+	unsigned int i;
+
+	for (i = 0; i < config->nr_vms; i++) {
+		if (strcmp(config->vms[i].name, name))
+			continue;
+		*ret_vm = i;
+		return 0;
+	}
+	return -ENOENT;
+}
