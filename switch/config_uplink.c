@@ -12,6 +12,8 @@
 #include "switch/value.h"
 
 #define MAX_PUBLISHES	4096
+/* Measured: from here on it saves time, and below it is no slower. */
+#define ZERO_COPY_BYTES	16384
 #define ARROW		"->"
 #define BLANKS		" \t"
 
@@ -25,7 +27,7 @@ struct publish_text {
 cfg_opt_t vmc_config_uplink_keys[] = {
 	VMC_CONFIG_WORDS("resolvers", NULL, vmc_config_keep_word),
 	VMC_CONFIG_WORDS("host_addresses", NULL, vmc_config_keep_word),
-	CFG_INT("zero_copy_size", 0, CFGF_NONE),
+	CFG_INT("zero_copy_size", ZERO_COPY_BYTES, CFGF_NONE),
 	CFG_END(),
 };
 

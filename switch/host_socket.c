@@ -186,6 +186,17 @@ void vmc_host_socket_end_in_order(int fd)
 }
 
 /**
+ * vmc_host_socket_reset - reset the peer, and let go of what was to be sent
+ * @fd: the socket, connected; only to be closed afterwards
+ */
+void vmc_host_socket_reset(int fd)
+{
+	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+
+	connect(fd, &nobody, sizeof(nobody));
+}
+
+/**
  * vmc_host_socket_error - what went wrong with a socket
  * @fd: the socket; forgets the error
  *

@@ -23,6 +23,9 @@
 #include "switch/relay.h"
 #include "switch/uplink.h"
 
+/* How long an acknowledgement may take before sends are copied again, ms. */
+#define ZERO_COPY_PATIENCE_MS	2
+
 static struct vmc_uring *uring_of(const struct vmc_relay *relay)
 {
 	return &relay->trunk->uplink->uring;
@@ -98,6 +101,9 @@ static void finish(struct vmc_relay *relay, bool is_reset)
 {
 	if (relay->state == VMC_RELAY_ENDING)
 		return;
+	/* A send without a copy ends with the last use of the ring. */
+	if (is_reset && relay->state == VMC_RELAY_OPEN && relay->tx.nr_due)
+		vmc_host_socket_reset(relay->fd);
 	relay->state = VMC_RELAY_ENDING;
 	if (!is_reset)
 		vmc_host_socket_end_in_order(relay->fd);
@@ -210,8 +216,29 @@ static bool is_worth_zero_copy(const struct vmc_relay *relay, uint32_t bytes)
 {
 	const struct vmc_config *config = relay->trunk->uplink->table->config;
 
-	return config->uplink.zero_copy_bytes &&
+	return !relay->is_zero_copy_unfit && config->uplink.zero_copy_bytes &&
 	       bytes >= config->uplink.zero_copy_bytes;
+}
+
+/*
+ * Without a copy the ring has no room before the peer has acknowledged what was
+ * sent. On a long path, or with a peer that reads late, the host's buffer is
+ * worth the copy.
+ */
+static void judge_zero_copy(struct vmc_relay *relay)
+{
+	if (vmc_loop_now_ms() - relay->tx_sent_ms > ZERO_COPY_PATIENCE_MS)
+		relay->is_zero_copy_unfit = true;
+}
+
+/* MPTCP cannot, nor can an old kernel: once more, with a copy. */
+static bool is_zero_copy_refused(struct vmc_relay *relay, int result)
+{
+	if ((result != -EOPNOTSUPP && result != -EINVAL) ||
+	    relay->is_zero_copy_unfit)
+		return false;
+	relay->is_zero_copy_unfit = true;
+	return true;
 }
 
 static void pump_tx(struct vmc_relay *relay)
@@ -311,12 +338,19 @@ static void tx_done(struct vmc_uring_op *op, int result, unsigned int flags)
 	/* Sent without a copy: the host's TCP still looks at the ring. */
 	if (flags & IORING_CQE_F_MORE) {
 		relay->tx_result = result;
+		relay->tx_sent_ms = vmc_loop_now_ms();
 		return;
 	}
 	if (vmc_relay_is_ended(relay))
 		return;
-	if (flags & IORING_CQE_F_NOTIF)
+	if (flags & IORING_CQE_F_NOTIF) {
 		result = relay->tx_result;
+		judge_zero_copy(relay);
+	}
+	if (is_zero_copy_refused(relay, result)) {
+		pump(relay);
+		return;
+	}
 	if (result < 0 && result != -EINTR && result != -EAGAIN) {
 		host_failed(relay, -result);
 		return;

@@ -39,6 +39,8 @@ struct vmc_relay {
 	struct vmc_uring_op tx;		/* guest to host; at most one */
 	struct vmc_uring_op watch;	/* for errors while neither runs */
 	int tx_result;			/* of a send that is not over yet */
+	uint64_t tx_sent_ms;		/* when that was */
+	bool is_zero_copy_unfit;	/* socket or path: copy instead */
 	bool is_rx_over;		/* the host's peer sends no more */
 	bool is_tx_over;		/* the guest's FIN went on */
 	int host_error;			/* positive; the guest is to be told */

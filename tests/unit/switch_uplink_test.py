@@ -302,6 +302,41 @@ class Out(Uplink):
         self.assert_reset(first)
         self.assert_reset(second)
 
+    def test_a_vm_that_leaves_with_unsent_data(self):
+        before = self.descriptors()
+        a = self.vm("a")
+        end, peer = self.dial(a)
+        chunk = bytes(end.event.tx_bytes)
+        for _ in range(64):
+            # Until neither peer nor host take more.
+            try:
+                end.wait(lambda: end.get(CONS) == end.prod, 0.5)
+            except AssertionError:
+                break
+            end.send(chunk)
+        self.assertNotEqual(end.get(CONS), end.prod)
+        a.close()
+        self.vms.remove(a)
+        self.assert_reset(peer)
+        end = time.monotonic() + 5
+        while self.descriptors() > before:
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.005)
+
+    def test_much_data_goes_out_whole(self):
+        end, peer = self.dial(self.vm("a"))
+        sent = []
+        reader = []
+        thread = threading.Thread(
+            target=lambda: reader.append(read(peer, 20 << 20)))
+        thread.start()
+        for _ in range(20):
+            end.wait(lambda: end.get(CONS) == end.prod)
+            sent.append(os.urandom(1 << 20))
+            end.send(sent[-1])
+        thread.join()
+        self.assertEqual(reader[0], b"".join(sent))
+
     def test_hello_starts_afresh(self):
         a = self.vm("a")
         end, peer = self.dial(a)
@@ -311,6 +346,20 @@ class Out(Uplink):
         self.assertEqual(self.stats("a")["circuits_now"], 0)
         del self.links[a]
         self.echo(*self.dial(a))
+
+
+@unittest.skipUnless(os.path.exists("/proc/sys/net/mptcp/enabled"),
+                     "this host has no MPTCP")
+class Mptcp(Uplink):
+    configuration = UPLINK_CONFIG.replace(
+        "remote =", 'transport = "mptcp" remote =')
+
+    def test_mptcp_sends_with_a_copy(self):
+        end, peer = self.dial(self.vm("a"))
+        data = os.urandom(500000)
+        end.send(data)
+        self.assertEqual(read(peer, len(data)), data)
+        self.echo(end, peer)
 
 
 class In(Uplink):
