@@ -6,7 +6,8 @@
 # installs its own (see lab/deps.py), and compilers for guests are in its tree.
 PACKAGES = gcc libc6-dev meson ninja-build pkg-config python3 python3-pytest \
 	libconfuse-dev libjson-c-dev libsystemd-dev libcap-ng-dev \
-	libseccomp-dev libcmocka-dev liburing-dev clang mmdebstrap
+	libseccomp-dev libcmocka-dev liburing-dev clang mmdebstrap \
+	iproute2 microsocks nginx-light openssh-server openssl
 
 WERROR ?= false
 LAB = lab/lab
