@@ -19,7 +19,9 @@ import time
 
 from lab import buildtree, deps, hypervisor, image, place
 from lab.bridge import Bridge
+from lab.configuration import uplink_of
 from lab.cpio import Archive
+from lab.outside import Outside
 from lab.report import LabError, say
 from lab.switch import Switch
 from lab.vm import VM
@@ -35,11 +37,13 @@ class Cluster:
     net: circuit, virtio, both or none. payload: a directory laid over the
     guests' root (default build/guest-root if it exists; False: none).
     memory in MiB and cpus are per VM. prefix: VM names are prefix1…N.
-    instance: name of a lab of its own, as LAB_INSTANCE.
+    instance: name of a lab of its own, as LAB_INSTANCE. uplink: whether the
+    switch leads to an outside (see lab.outside), and its settings if not the
+    plainest (a dictionary, see lab.configuration).
     """
 
     def __init__(self, n=2, net="none", payload=None, memory=768, cpus=1,
-                 prefix="vm", instance=None):
+                 prefix="vm", instance=None, uplink=False):
         if net not in NETS:
             raise LabError(f"net is one of {', '.join(NETS)}, not '{net}'")
         if not 1 <= n <= MAX_VMS:
@@ -53,14 +57,23 @@ class Cluster:
         self.instance = instance
         self.settings = {"n": n, "net": net, "memory": memory, "cpus": cpus,
                          "prefix": prefix,
-                         "payload": str(payload) if payload else False}
+                         "payload": str(payload) if payload else False,
+                         "uplink": uplink}
         self.virtio = net in ("virtio", "both")
         self.circuit = net in ("circuit", "both")
-        self.bridge = Bridge(f"vmc-{place.instance_key(instance)}")
+        if uplink and not self.circuit:
+            raise LabError("the uplink is the switch's: choose a net with "
+                           "circuits")
+        key = place.instance_key(instance)
+        self.bridge = Bridge(f"vmc-{key}")
+        self.outside = Outside(key, self.bridge if self.virtio else None) \
+            if uplink else None
         self.vms = [VM(self.state, f"{prefix}{number}", number, memory, cpus,
                        self.virtio, self.circuit, self.start_qemu)
                     for number in range(1, n + 1)]
-        self.switch = Switch(self.state, self.vms)
+        self.switch = Switch(
+            self.state, self.vms, uplink=uplink_of(uplink),
+            prefix=self.outside.host_prefix() if uplink else ())
         longest = max(len(str(vm.path("sock"))) for vm in self.vms)
         if longest > 100:
             raise LabError(f"the VM name prefix '{prefix}' makes socket paths "
@@ -122,6 +135,8 @@ class Cluster:
         (self.state / "cluster.json").write_text(json.dumps(self.settings))
         if self.virtio:
             self.bridge.create([vm.number for vm in self.vms])
+        if self.outside:
+            self.outside.create(self.routed_addresses())
         if self.circuit:
             self.switch.start()
         begin = time.monotonic()
@@ -133,6 +148,12 @@ class Cluster:
         if self.circuit:
             for vm in self.vms:
                 self.join(vm)
+
+    def routed_addresses(self):
+        """Of VMs that leave by their own addresses."""
+        settings = self.switch.uplink.get("vms", {})
+        return [one for vm in self.vms for one in vm.circuit_addresses
+                if settings.get(vm.name, {}).get("source") == "routed"]
 
     def start_qemu(self, vm):
         """Start the hypervisor of a VM (called by the VM)."""
@@ -170,6 +191,8 @@ class Cluster:
         for vm in self.vms:
             vm.kill()
         self.switch.stop()
+        if self.outside:
+            self.outside.remove()
         self.bridge.remove()
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self.state)

@@ -2,9 +2,10 @@
 """The commands of lab/lab: arguments in, calls of the package out."""
 
 import argparse
+import subprocess
 import sys
 
-from lab import buildtree, image
+from lab import buildtree, image, outside
 from lab.cluster import NETS, Cluster
 from lab.report import LabError, say, warn
 
@@ -38,7 +39,7 @@ def run_up(arguments):
         raise LabError("a lab is up already: end it with 'lab/lab down', or "
                        "set LAB_INSTANCE to have another")
     Cluster(arguments.vms, arguments.net, arguments.payload, arguments.memory,
-            arguments.cpus, arguments.name).up()
+            arguments.cpus, arguments.name, uplink=arguments.uplink).up()
 
 
 def run_down(_):
@@ -60,6 +61,9 @@ def run_status(_):
     if cluster.circuit:
         pid = cluster.switch.daemon.pid()
         print(f"switch\t{f'running, pid {pid}' if pid else 'dead'}")
+    if cluster.outside:
+        print(f"outside\t{cluster.outside.name}\t"
+              f"{outside.address()} {outside.address(family='inet6')}")
     print(f"state\t{cluster.state}")
 
 
@@ -115,12 +119,24 @@ def run_switch(arguments):
         getattr(switch, arguments.action)()
 
 
+def run_outside(arguments):
+    place = current().outside
+    if not place:
+        raise LabError("this lab has no outside: start one with 'lab/lab up "
+                       "--uplink'")
+    prefix = place.host_prefix() if arguments.host else place.prefix()
+    return subprocess.run([*prefix, *(tail(arguments.command) or
+                                      ["bash"])]).returncode
+
+
 def run_env(_):
     """Print what scripts need to reach the lab's network by themselves."""
     cluster = current()
     print(f"STATE={cluster.state}")
     print(f"NETNS={cluster.bridge.name if cluster.virtio else ''}")
     print(f"CONTROL={cluster.switch.control}")
+    print(f"HOST={cluster.outside.host if cluster.outside else ''}")
+    print(f"OUTSIDE={cluster.outside.name if cluster.outside else ''}")
 
 
 def add_to(commands):
@@ -154,6 +170,9 @@ def add_to(commands):
                         help="directory laid over the guests' root (default "
                         "build/guest-root if it exists)")
 
+    parser.add_argument("--uplink", action="store_true",
+                        help="let the switch lead to an outside")
+
     parser = add("exec", run_exec, "run a command in a VM; its output, "
                  "errors and exit code are passed on, and so is stdin "
                  "unless it is a terminal", "VM")
@@ -170,7 +189,14 @@ def add_to(commands):
     parser.add_argument("--qemu", action="store_true",
                         help="QEMU's own messages instead")
     add("status", run_status, "say what runs")
-    add("env", run_env, "print STATE, NETNS and CONTROL for scripts")
+    add("env", run_env, "print STATE, NETNS, CONTROL, HOST and OUTSIDE for "
+        "scripts")
+    parser = add("outside", run_outside, "run a command outside, where guests "
+                 "get by the uplink")
+    parser.add_argument("--host", action="store_true",
+                        help="on the host instead, beside the switch")
+    parser.add_argument("command", nargs=argparse.REMAINDER,
+                        metavar="-- CMD…")
     add("kill", run_kill, "SIGKILL a VM's QEMU, as a power cut", "VM")
     add("start", run_start, "start a dead VM again", "VM")
     parser = add("switch", run_switch, "handle the switch")

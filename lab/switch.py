@@ -10,7 +10,7 @@ import signal
 import stat
 import time
 
-from lab import place
+from lab import configuration, place
 from lab.process import Daemon
 from lab.report import LabError
 
@@ -18,10 +18,15 @@ START_TIMEOUT_S = 10
 
 
 class Switch:
-    """vmcircuitd for the VMs of a cluster, which are its clients."""
+    """vmcircuitd for the VMs of a cluster, which are its clients.
 
-    def __init__(self, state, vms, network="lab"):
+    uplink: its settings, see lab.configuration, or None. prefix: words before
+    its command, for the namespace that it shall run in.
+    """
+
+    def __init__(self, state, vms, network="lab", uplink=None, prefix=()):
         self.state, self.vms, self.network = state, vms, network
+        self.uplink, self.prefix = uplink, prefix
         self.config = state / "switch.conf"
         self.control = state / "control.sock"
         self.daemon = Daemon("the switch", state / "switch.pid",
@@ -49,14 +54,9 @@ class Switch:
         return int(children[0]) if children else None
 
     def configure(self):
-        lines = [f'control = "{self.control}"']
-        for vm in self.vms:
-            v4, v6 = vm.circuit_addresses
-            lines.append(
-                f'vm "{vm.name}" {{ socket = "{vm.path("sock")}"  '
-                f'addresses = {{ "{v4}/24", "{v6}/64" }}  '
-                f'network = "{self.network}" }}')
-        self.config.write_text("\n".join(lines) + "\n")
+        """Write the configuration as the settings are now."""
+        self.config.write_text(configuration.write(
+            self.control, self.vms, self.network, self.uplink))
 
     def running(self):
         return self.daemon.pid() is not None
@@ -77,8 +77,8 @@ class Switch:
         sockets = [vm.path("sock") for vm in self.vms]
         for path in (*sockets, self.control):
             path.unlink(missing_ok=True)
-        self.daemon.start([self.keeper, self.program, "--config",
-                           self.config])
+        self.daemon.start([*self.prefix, self.keeper, self.program,
+                           "--config", self.config])
         end = time.monotonic() + START_TIMEOUT_S
         while not all(is_socket(path) for path in sockets):
             dead = not self.running()
@@ -107,6 +107,10 @@ class Switch:
         old = self.pid()
         os.kill(self.daemon.pid(), signal.SIGUSR1)
         self._wait_for_another(old)
+
+    def reload(self):
+        """Let it read its configuration again; returns at once."""
+        os.kill(self.pid(), signal.SIGHUP)
 
     def kill(self):
         """End it and its keeper: VMs lose it for good."""

@@ -31,7 +31,8 @@ def pytest_configure(config):
             "one_family: only IPv4",
             "inet6: only IPv6",
             "circuit: only over circuits, TCP has nothing like it",
-            "long: only with --long"):
+            "long: only with --long",
+            "uplink: in the guests of the uplink, see uplinkworld.py"):
         config.addinivalue_line("markers", text)
 
 
@@ -61,11 +62,14 @@ def pytest_generate_tests(metafunc):
 def pytest_collection_modifyitems(config, items):
     """Leave out what the options leave out: not skipped, not there.
 
-    Cases that end VMs or the switch come last.
+    Cases that end VMs or the switch come last, and those of the uplink, which
+    have guests of their own, after all others.
     """
-    rough = ("test_switch.py", "test_hostile.py", "test_death.py")
-    items.sort(key=lambda item: rough.index(item.path.name)
-               if item.path.name in rough else -1)
+    rough = ("test_switch.py", "test_hostile.py", "test_death.py",
+             "test_uplink_death.py")
+    items.sort(key=lambda item: (
+        item.get_closest_marker("uplink") is not None,
+        rough.index(item.path.name) if item.path.name in rough else -1))
     circuit = config.getoption("--transport") == "circuit"
     long = config.getoption("--long")
     chosen, left = [], []
@@ -106,10 +110,24 @@ def session_world(request):
         world.stop()
 
 
+@pytest.fixture(scope="session")
+def session_uplink():
+    """The guests of the uplink's cases, and what lies outside."""
+    from uplinkworld import UplinkWorld
+    world = UplinkWorld()
+    try:
+        world.start()
+        yield world
+    finally:
+        world.stop()
+
+
 @pytest.fixture
-def world(request, session_world):
+def world(request):
     """The guests, and the proofs that each case owes."""
-    yield from guarded(request, session_world)
+    is_uplink = request.node.get_closest_marker("uplink")
+    yield from guarded(request, request.getfixturevalue(
+        "session_uplink" if is_uplink else "session_world"))
 
 
 def guarded(request, world):

@@ -48,16 +48,18 @@ def free_instance(transport):
 class LabWorld(World):
     """VMs joined by circuits, or by virtio-net to judge the cases."""
 
-    def __init__(self, transport, n=2, instance=None, net=None):
+    def __init__(self, transport, n=2, instance=None, net=None,
+                 uplink=False):
         super().__init__(transport)
         circuit = transport == "circuit"
-        self.lock = None
+        self.lock, self.name = None, transport
         if instance is None:
             instance, self.lock = free_instance(transport)
         self.frozen, self.crashes = None, []
         self.cluster = Cluster(
             n, net=net or ("circuit" if circuit else "virtio"),
-            instance=instance, payload=None if circuit else False)
+            instance=instance, payload=None if circuit else False,
+            uplink=uplink)
 
     def start(self):
         # What a run that was killed left behind.
@@ -157,12 +159,17 @@ class LabWorld(World):
             f"{done.out}{done.err}"
         return done.out if code == 0 else done.err
 
+    @property
+    def ctl_program(self):
+        """Stands where meson builds it, beside the switch."""
+        return os.path.join(os.path.dirname(self.switch.program),
+                            "../ctl/vmcircuitctl")
+
     def ctl(self, *words, code=0):
         """Run vmcircuitctl; return its stdout, or stderr if it fails."""
         done = subprocess.run(
-            [CHECKOUT / "build/ctl/vmcircuitctl", "--socket",
-             self.switch.control, *words], capture_output=True, text=True,
-            timeout=20)
+            [self.ctl_program, "--socket", self.switch.control, *words],
+            capture_output=True, text=True, timeout=20)
         assert done.returncode == code, \
             f"vmcircuitctl {words} gave {done.returncode}, not {code}: " \
             f"{done.stdout}{done.stderr}"
@@ -211,7 +218,7 @@ class LabWorld(World):
 
     def keep_logs(self):
         """Copy consoles and logs to build/tests/, for who looks later."""
-        kept = CHECKOUT / "build/tests" / f"vm-{self.transport}"
+        kept = CHECKOUT / "build/tests" / f"vm-{self.name}"
         shutil.rmtree(kept, ignore_errors=True)
         kept.mkdir(parents=True)
         for pattern in ("*.console", "*.log", "switch.conf"):
