@@ -187,7 +187,10 @@ static void end_circuit(struct vmc_link *link, uint32_t slot)
 	    circuit->states[1] == VMC_STATE_FREE)
 		return;
 	for (i = 0; i < 2; i++) {
-		if (link->ends[i].vm)
+		/* The others were counted, or ended by themselves. */
+		if (link->ends[i].vm &&
+		    circuit->states[i] != VMC_STATE_BROKEN &&
+		    circuit->states[i] != VMC_STATE_CLOSED)
 			link->ends[i].vm->stats.circuits_reset++;
 	}
 	if (link->trunk) {

@@ -234,7 +234,7 @@ static void doorbell(struct vmc_vm *vm, uint32_t raw_link)
 		return;
 	}
 	if (link->trunk) {
-		vmc_trunk_hear(link->trunk);
+		vmc_trunk_rung(link->trunk);
 		return;
 	}
 	peer = &link->ends[!vm->link_ends[raw_link]];

@@ -53,6 +53,7 @@ static void offer(struct vmc_dial *dial)
 	wishes[me] = larger(dial->tx_bytes, listener->rx_bytes);
 	wishes[!me] = larger(dial->rx_bytes, listener->tx_bytes);
 	if (vmc_outbox_is_crowded(&callee->outbox) ||
+	    !vmc_quota_may_take(dial->vm) || !vmc_quota_may_take(callee) ||
 	    vmc_link_open_circuit(link, wishes, &slot)) {
 		vmc_connect_fail(dial, ENOBUFS);
 		return;

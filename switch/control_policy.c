@@ -17,28 +17,9 @@
 #include "switch/address.h"
 #include "switch/control_policy.h"
 #include "switch/explain.h"
+#include "switch/line.h"
 #include "switch/reload.h"
 #include "switch/value.h"
-
-static void add_text(struct json_object *line, const char *key,
-		     const char *value)
-{
-	json_object_object_add(line, key, json_object_new_string(value));
-}
-
-static void add_number(struct json_object *line, const char *key,
-		       uint64_t value)
-{
-	json_object_object_add(line, key, json_object_new_uint64(value));
-}
-
-static struct json_object *new_line(const char *type)
-{
-	struct json_object *line = json_object_new_object();
-
-	add_text(line, "type", type);
-	return line;
-}
 
 static const char *member(struct json_object *request, const char *key)
 {
@@ -152,11 +133,11 @@ static void add_carriage(struct json_object *line,
 {
 	const struct vmc_carriage *carriage = verdict->carriage;
 
-	add_text(line, "transport", carriage->is_mptcp ? "mptcp" : "tcp");
+	vmc_line_add_text(line, "transport", carriage->is_mptcp ? "mptcp" : "tcp");
 	if (carriage->congestion[0])
-		add_text(line, "congestion", carriage->congestion);
+		vmc_line_add_text(line, "congestion", carriage->congestion);
 	if (carriage->has_proxy)
-		add_text(line, "proxy", verdict->rule->proxy);
+		vmc_line_add_text(line, "proxy", verdict->rule->proxy);
 }
 
 static struct json_object *tell_rule(const struct vmc_rule *rule,
@@ -166,31 +147,31 @@ static struct json_object *tell_rule(const struct vmc_rule *rule,
 		.carriage = &rule->carriage,
 		.rule = rule,
 	};
-	struct json_object *line = new_line("rule");
+	struct json_object *line = vmc_line_new("rule");
 	bool is_out = rule->direction == VMC_OUTBOUND;
 
-	add_text(line, "name", rule->name);
-	add_number(line, "line", (uint64_t)rule->line);
-	add_text(line, "action", rule->is_allow ? "allow" : "deny");
-	add_text(line, "direction", is_out ? "out" : "in");
+	vmc_line_add_text(line, "name", rule->name);
+	vmc_line_add_number(line, "line", (uint64_t)rule->line);
+	vmc_line_add_text(line, "action", rule->is_allow ? "allow" : "deny");
+	vmc_line_add_text(line, "direction", is_out ? "out" : "in");
 	json_object_object_add(line, "vm", list_vms(rule));
-	add_text(line, "protocol", rule->is_any_protocol ? "any" :
+	vmc_line_add_text(line, "protocol", rule->is_any_protocol ? "any" :
 		 rule->protocol == VMC_PROTOCOL_UDP ? "udp" : "tcp");
 	json_object_object_add(line, "remote", list_remotes(rule));
 	json_object_object_add(line, "ports", list_ports(rule));
 	if (is_out && rule->is_allow)
 		add_carriage(line, &verdict);
-	add_number(line, "decided", nr_decided);
+	vmc_line_add_number(line, "decided", nr_decided);
 	return line;
 }
 
 static struct json_object *tell_default(enum vmc_policy_default number,
 					uint64_t nr_decided)
 {
-	struct json_object *line = new_line("default");
+	struct json_object *line = vmc_line_new("default");
 
-	add_text(line, "reason", vmc_policy_default_text(number));
-	add_number(line, "decided", nr_decided);
+	vmc_line_add_text(line, "reason", vmc_policy_default_text(number));
+	vmc_line_add_number(line, "decided", nr_decided);
 	return line;
 }
 
@@ -198,7 +179,7 @@ static struct json_object *tell_verdict(const struct vmc_broker *broker,
 					const struct vmc_control_reply *reply)
 {
 	struct vmc_policy_query query = reply->query;
-	struct json_object *line = new_line("verdict");
+	struct json_object *line = vmc_line_new("verdict");
 	struct vmc_explanation explanation;
 	char text[VMC_ADDRESS_TEXT_BYTES];
 	bool is_allowed;
@@ -208,15 +189,15 @@ static struct json_object *tell_verdict(const struct vmc_broker *broker,
 	is_allowed = explanation.verdict.is_allowed;
 	json_object_object_add(line, "allowed",
 			       json_object_new_boolean(is_allowed));
-	add_text(line, "reason", explanation.verdict.reason);
-	add_text(line, "vm", query.vm->name);
+	vmc_line_add_text(line, "reason", explanation.verdict.reason);
+	vmc_line_add_text(line, "vm", query.vm->name);
 	if (query.direction == VMC_OUTBOUND && is_allowed) {
-		add_text(line, "target",
+		vmc_line_add_text(line, "target",
 			 vmc_name_format(&explanation.target, text));
 		add_carriage(line, &explanation.verdict);
 	}
 	if (explanation.published)
-		add_text(line, "published", explanation.published);
+		vmc_line_add_text(line, "published", explanation.published);
 	return line;
 }
 
@@ -228,14 +209,14 @@ static struct json_object *tell_reload(struct vmc_broker *broker,
 
 	if (vmc_reload(broker, text)) {
 		reply->is_over = true;
-		line = new_line("error");
-		add_text(line, "error", text);
+		line = vmc_line_new("error");
+		vmc_line_add_text(line, "error", text);
 		return line;
 	}
-	line = new_line("reload");
-	add_number(line, "rules", broker->table.config->policy->nr_rules);
+	line = vmc_line_new("reload");
+	vmc_line_add_number(line, "rules", broker->table.config->policy->nr_rules);
 	if (*text)
-		add_text(line, "notice", text);
+		vmc_line_add_text(line, "notice", text);
 	return line;
 }
 

@@ -16,6 +16,7 @@
 #include "switch/address.h"
 #include "switch/control_policy.h"
 #include "switch/control_reply.h"
+#include "switch/line.h"
 
 enum part {
 	PART_VM,
@@ -127,26 +128,6 @@ int vmc_control_parse(const struct vmc_broker *broker, const char *raw_line,
 	return error;
 }
 
-static void add_text(struct json_object *line, const char *key,
-		     const char *value)
-{
-	json_object_object_add(line, key, json_object_new_string(value));
-}
-
-static void add_number(struct json_object *line, const char *key,
-		       uint64_t value)
-{
-	json_object_object_add(line, key, json_object_new_uint64(value));
-}
-
-static struct json_object *new_line(const char *type)
-{
-	struct json_object *line = json_object_new_object();
-
-	add_text(line, "type", type);
-	return line;
-}
-
 static const char *vm_state(const struct vmc_vm *vm)
 {
 	if (vm->is_welcome)
@@ -160,20 +141,20 @@ static const char *vm_state(const struct vmc_vm *vm)
 
 static struct json_object *tell_vm(const struct vmc_vm *vm)
 {
-	struct json_object *line = new_line("vm");
+	struct json_object *line = vmc_line_new("vm");
 	struct json_object *addresses = json_object_new_array();
 	char text[VMC_ADDRESS_TEXT_BYTES];
 	unsigned int i;
 
-	add_text(line, "name", vm->config->name);
-	add_text(line, "network", vm->config->network);
-	add_text(line, "state", vm_state(vm));
+	vmc_line_add_text(line, "name", vm->config->name);
+	vmc_line_add_text(line, "network", vm->config->network);
+	vmc_line_add_text(line, "state", vm_state(vm));
 	for (i = 0; i < vm->config->nr_addresses; i++)
 		json_object_array_add(addresses, json_object_new_string(
 			vmc_address_format(&vm->config->addresses[i], text)));
 	json_object_object_add(line, "addresses", addresses);
-	add_number(line, "circuits", vm->nr_circuits);
-	add_number(line, "listeners", vm->listeners.nr);
+	vmc_line_add_number(line, "circuits", vm->nr_circuits);
+	vmc_line_add_number(line, "listeners", vm->listeners.nr);
 	return line;
 }
 
@@ -181,41 +162,41 @@ static struct json_object *tell_stats(const struct vmc_vm *vm)
 {
 	const struct vmc_window *window = &vm->connection.window;
 	const struct vmc_vm_stats *stats = &vm->stats;
-	struct json_object *line = new_line("stats");
+	struct json_object *line = vmc_line_new("stats");
 
-	add_text(line, "name", vm->config->name);
-	add_number(line, "requests", stats->requests);
-	add_number(line, "events", stats->events);
-	add_number(line, "kicks_in", stats->kicks_in);
-	add_number(line, "kicks_out", stats->kicks_out);
-	add_number(line, "circuits_now", vm->nr_circuits);
-	add_number(line, "circuits_opened", stats->circuits_opened);
-	add_number(line, "circuits_refused", stats->circuits_refused);
-	add_number(line, "circuits_reset", stats->circuits_reset);
-	add_number(line, "listeners", vm->listeners.nr);
-	add_number(line, "stale", stats->stale);
-	add_number(line, "lies", stats->lies);
-	add_number(line, "attachments", stats->attachments);
-	add_number(line, "ring_bytes", vm->ring_bytes);
-	add_number(line, "over_quota", stats->over_quota);
-	add_number(line, "denied", stats->denied);
-	add_number(line, "relays_out", stats->relays_out);
-	add_number(line, "relays_in", stats->relays_in);
-	add_number(line, "bytes_out", stats->bytes_out);
-	add_number(line, "bytes_in", stats->bytes_in);
-	add_number(line, "segments_mapped", window->nr_mapped);
-	add_number(line, "mapping_requests", window->nr_requests);
-	add_number(line, "mapping_us", window->request_us);
+	vmc_line_add_text(line, "name", vm->config->name);
+	vmc_line_add_number(line, "requests", stats->requests);
+	vmc_line_add_number(line, "events", stats->events);
+	vmc_line_add_number(line, "kicks_in", stats->kicks_in);
+	vmc_line_add_number(line, "kicks_out", stats->kicks_out);
+	vmc_line_add_number(line, "circuits_now", vm->nr_circuits);
+	vmc_line_add_number(line, "circuits_opened", stats->circuits_opened);
+	vmc_line_add_number(line, "circuits_refused", stats->circuits_refused);
+	vmc_line_add_number(line, "circuits_reset", stats->circuits_reset);
+	vmc_line_add_number(line, "listeners", vm->listeners.nr);
+	vmc_line_add_number(line, "stale", stats->stale);
+	vmc_line_add_number(line, "lies", stats->lies);
+	vmc_line_add_number(line, "attachments", stats->attachments);
+	vmc_line_add_number(line, "ring_bytes", vm->ring_bytes);
+	vmc_line_add_number(line, "over_quota", stats->over_quota);
+	vmc_line_add_number(line, "denied", stats->denied);
+	vmc_line_add_number(line, "relays_out", stats->relays_out);
+	vmc_line_add_number(line, "relays_in", stats->relays_in);
+	vmc_line_add_number(line, "bytes_out", stats->bytes_out);
+	vmc_line_add_number(line, "bytes_in", stats->bytes_in);
+	vmc_line_add_number(line, "segments_mapped", window->nr_mapped);
+	vmc_line_add_number(line, "mapping_requests", window->nr_requests);
+	vmc_line_add_number(line, "mapping_us", window->request_us);
 	return line;
 }
 
 static struct json_object *tell_listener(const struct vmc_listener *listener)
 {
-	struct json_object *line = new_line("listener");
+	struct json_object *line = vmc_line_new("listener");
 	char text[VMC_ADDRESS_TEXT_BYTES];
 
-	add_number(line, "listener", listener->id);
-	add_text(line, "local", vmc_name_format(&listener->local, text));
+	vmc_line_add_number(line, "listener", listener->id);
+	vmc_line_add_text(line, "local", vmc_name_format(&listener->local, text));
 	json_object_object_add(line, "v6only",
 			       json_object_new_boolean(listener->is_v6only));
 	return line;
@@ -230,13 +211,13 @@ static struct json_object *tell_link(const struct vmc_vm *vm, uint32_t id)
 	};
 	const struct vmc_link *link = vm->links[id];
 	unsigned int end = vm->link_ends[id];
-	struct json_object *line = new_line("link");
+	struct json_object *line = vmc_line_new("link");
 
-	add_number(line, "link", id);
-	add_text(line, "peer", vmc_link_peer_name(link, end));
-	add_text(line, "state", states[link->state]);
-	add_number(line, "circuits", link->circuits.nr_open);
-	add_number(line, "tx_free_bytes", (uint64_t)link->rings[end].nr_free *
+	vmc_line_add_number(line, "link", id);
+	vmc_line_add_text(line, "peer", vmc_link_peer_name(link, end));
+	vmc_line_add_text(line, "state", states[link->state]);
+	vmc_line_add_number(line, "circuits", link->circuits.nr_open);
+	vmc_line_add_number(line, "tx_free_bytes", (uint64_t)link->rings[end].nr_free *
 					  VMC_RING_MIN_BYTES);
 	return line;
 }
@@ -247,20 +228,20 @@ static struct json_object *tell_circuit(const struct vmc_vm *vm, uint32_t id,
 	const struct vmc_link *link = vm->links[id];
 	const struct vmc_circuit *circuit = &link->circuits.circuits[slot];
 	unsigned int end = vm->link_ends[id];
-	struct json_object *line = new_line("circuit");
+	struct json_object *line = vmc_line_new("circuit");
 	char text[VMC_ADDRESS_TEXT_BYTES];
 
-	add_number(line, "link", id);
-	add_number(line, "slot", slot);
-	add_text(line, "local", vmc_name_format(&circuit->names[end], text));
-	add_text(line, "remote", vmc_name_format(&circuit->names[!end], text));
-	add_text(line, "state", vmc_state_name(circuit->states[end]));
-	add_text(line, "peer", vmc_link_peer_name(link, end));
+	vmc_line_add_number(line, "link", id);
+	vmc_line_add_number(line, "slot", slot);
+	vmc_line_add_text(line, "local", vmc_name_format(&circuit->names[end], text));
+	vmc_line_add_text(line, "remote", vmc_name_format(&circuit->names[!end], text));
+	vmc_line_add_text(line, "state", vmc_state_name(circuit->states[end]));
+	vmc_line_add_text(line, "peer", vmc_link_peer_name(link, end));
 	json_object_object_add(line, "dialled",
 			       json_object_new_boolean(circuit->dialler == end));
-	add_number(line, "tx_bytes", circuit->bytes[end]);
-	add_number(line, "rx_bytes", circuit->bytes[!end]);
-	add_number(line, "age_ms", vmc_loop_now_ms() - circuit->opened_ms);
+	vmc_line_add_number(line, "tx_bytes", circuit->bytes[end]);
+	vmc_line_add_number(line, "rx_bytes", circuit->bytes[!end]);
+	vmc_line_add_number(line, "age_ms", vmc_loop_now_ms() - circuit->opened_ms);
 	return line;
 }
 
@@ -384,7 +365,7 @@ struct json_object *vmc_control_next(struct vmc_broker *broker,
 	if (line)
 		return line;
 	reply->is_over = true;
-	line = new_line("end");
-	add_number(line, "uptime_ms", vmc_loop_now_ms() - broker->started_ms);
+	line = vmc_line_new("end");
+	vmc_line_add_number(line, "uptime_ms", vmc_loop_now_ms() - broker->started_ms);
 	return line;
 }

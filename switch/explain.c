@@ -10,6 +10,7 @@
 
 #include "switch/address.h"
 #include "switch/explain.h"
+#include "switch/uplink.h"
 
 static const struct vmc_carriage none;
 
@@ -37,42 +38,6 @@ static const struct vmc_config_vm *find_owner(const struct vmc_config *config,
 	return NULL;
 }
 
-static bool is_host(const struct vmc_config *config,
-		    const struct vmc_name *name)
-{
-	unsigned int i;
-
-	for (i = 0; i < config->uplink.nr_host_addresses; i++) {
-		if (vmc_address_is(&config->uplink.host_addresses[i], name))
-			return true;
-	}
-	return false;
-}
-
-static bool is_on_link(const struct vmc_config_vm *vm,
-		       const struct vmc_name *name)
-{
-	unsigned int i;
-
-	for (i = 0; i < vm->nr_addresses; i++) {
-		if (vmc_address_covers(&vm->addresses[i], name))
-			return true;
-	}
-	return false;
-}
-
-static struct vmc_name loopback(const struct vmc_name *name)
-{
-	struct vmc_name loopback = {
-		.family = name->family,
-		.port = name->port,
-	};
-
-	loopback.address[0] = name->family == VMC_FAMILY_INET ? 127 : 0;
-	loopback.address[name->family == VMC_FAMILY_INET ? 3 : 15] = 1;
-	return loopback;
-}
-
 /*
  * A loopback address stands for the host's here: a guest reaches it by another
  * name, and its own without the switch.
@@ -95,10 +60,9 @@ static void explain_outbound(const struct vmc_vm_table *table,
 		ret->verdict = without_rule(false, "there is no uplink; the configuration has no section uplink");
 		return;
 	}
-	if (is_host(config, &query->remote)) {
-		asked.remote = loopback(&query->remote);
-	} else if (!vmc_name_is_loopback(&query->remote) &&
-		   is_on_link(query->vm, &query->remote)) {
+	if (!vmc_name_is_loopback(&query->remote) &&
+	    vmc_uplink_target(&config->uplink, query->vm, &query->remote,
+			      &asked.remote)) {
 		ret->verdict = without_rule(false, "the address is of the VM's own network, and no VM has it");
 		return;
 	}

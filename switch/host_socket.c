@@ -197,6 +197,16 @@ void vmc_host_socket_reset(int fd)
 }
 
 /**
+ * vmc_host_socket_limit_silence - fail if the peer takes nothing for long
+ * @fd: the socket; its error will be ETIMEDOUT
+ * @limit_ms: for how long; a peer that reads slowly starts it anew
+ */
+void vmc_host_socket_limit_silence(int fd, unsigned int limit_ms)
+{
+	set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)limit_ms);
+}
+
+/**
  * vmc_host_socket_error - what went wrong with a socket
  * @fd: the socket; forgets the error
  *

@@ -20,6 +20,7 @@ int vmc_host_socket_bind(const struct vmc_name *name);
 void vmc_host_socket_prepare(int fd);
 void vmc_host_socket_end_in_order(int fd);
 void vmc_host_socket_reset(int fd);
+void vmc_host_socket_limit_silence(int fd, unsigned int limit_ms);
 int vmc_host_socket_error(int fd);
 void vmc_host_socket_set_options(int fd, const struct vmc_options *raw);
 void vmc_host_socket_get_figures(int fd, struct vmc_figures *ret_figures);

@@ -204,6 +204,18 @@ static int create(const struct vmc_link_ops *ops, struct vmc_link **ret_link)
 	return 0;
 }
 
+/* Give the link out, or what there is of it back. */
+static int begin(struct vmc_link *link, int error, struct vmc_link **ret_link)
+{
+	if (error) {
+		unmap_all(link);
+		destroy(link);
+		return error;
+	}
+	*ret_link = link;
+	return 0;
+}
+
 /**
  * vmc_link_create - begin to join two VMs
  * @a: one VM, which becomes end 0
@@ -231,13 +243,7 @@ int vmc_link_create(struct vmc_vm *a, struct vmc_vm *b,
 		error = map(link, 0, a == b);
 	if (!error && a != b)
 		error = map(link, 1, false);
-	if (error) {
-		unmap_all(link);
-		destroy(link);
-		return error;
-	}
-	*ret_link = link;
-	return 0;
+	return begin(link, error, ret_link);
 }
 
 /**
@@ -264,13 +270,7 @@ int vmc_link_create_to_uplink(struct vmc_vm *vm, struct vmc_uplink *uplink,
 		error = enter(link, 0, vm);
 	if (!error)
 		error = map(link, 0, false);
-	if (error) {
-		unmap_all(link);
-		destroy(link);
-		return error;
-	}
-	*ret_link = link;
-	return 0;
+	return begin(link, error, ret_link);
 }
 
 /**

@@ -11,24 +11,42 @@
 
 #define SECOND_MS	1000
 
-/**
- * vmc_quota_has_room - whether a VM may have one more circuit
- * @vm: the VM; counts it when it may not
- */
-bool vmc_quota_has_room(struct vmc_vm *vm)
+/* Whether so many circuits are too many, or the rings are. Counts it. */
+static bool is_full(struct vmc_vm *vm, uint32_t nr_circuits)
 {
 	const struct vmc_config_limits *limits = &vm->config->limits;
 
-	if ((!limits->circuits ||
-	     vm->nr_circuits + vm->dials.nr < limits->circuits) &&
+	if ((!limits->circuits || nr_circuits < limits->circuits) &&
 	    (!limits->memory_bytes || vm->ring_bytes < limits->memory_bytes))
-		return true;
+		return false;
 	vm->stats.over_quota++;
 	vmc_log_limited(&vm->log_limit, VMC_LOG_NOTICE,
 			"vm \"%s\" is at its limit: %u circuits, %llu MiB of rings",
 			vm->config->name, vm->nr_circuits,
 			(unsigned long long)vm->ring_bytes >> 20);
-	return false;
+	return true;
+}
+
+/**
+ * vmc_quota_has_room - whether a VM may begin one more circuit
+ * @vm: the VM; counts it when it may not
+ *
+ * Those that it dials now count as well.
+ */
+bool vmc_quota_has_room(struct vmc_vm *vm)
+{
+	return !is_full(vm, vm->nr_circuits + vm->dials.nr);
+}
+
+/**
+ * vmc_quota_may_take - whether a VM may have the rings of one more circuit
+ * @vm: the VM; counts it when it may not
+ *
+ * Many may have begun before the first took its rings.
+ */
+bool vmc_quota_may_take(struct vmc_vm *vm)
+{
+	return !is_full(vm, vm->nr_circuits);
 }
 
 /**

@@ -14,6 +14,7 @@ struct vmc_quota {
 };
 
 bool vmc_quota_has_room(struct vmc_vm *vm);
+bool vmc_quota_may_take(struct vmc_vm *vm);
 int vmc_quota_take_connect(struct vmc_vm *vm);
 
 #endif /* VMC_SWITCH_QUOTA_H */

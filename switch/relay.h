@@ -43,6 +43,7 @@ struct vmc_relay {
 	bool is_zero_copy_unfit;	/* socket or path: copy instead */
 	bool is_rx_over;		/* the host's peer sends no more */
 	bool is_tx_over;		/* the guest's FIN went on */
+	bool is_guest_closed;		/* CLOSE came: it says no more */
 	int host_error;			/* positive; the guest is to be told */
 	uint32_t options_seen;
 	uint32_t figures_seen;
@@ -59,6 +60,9 @@ void vmc_relay_accepted(struct vmc_relay *relay);
 void vmc_relay_refused(struct vmc_relay *relay);
 void vmc_relay_guest_closed(struct vmc_relay *relay);
 void vmc_relay_look(struct vmc_relay *relay);
+struct vmc_vm *vmc_relay_vm(const struct vmc_relay *relay);
+void vmc_relay_break(struct vmc_relay *relay, int error);
+void vmc_relay_finish(struct vmc_relay *relay, bool is_reset);
 void vmc_relay_abort(struct vmc_relay *relay);
 void vmc_relay_destroy(struct vmc_relay *relay);
 bool vmc_relay_is_ended(struct vmc_relay *relay);

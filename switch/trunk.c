@@ -14,6 +14,25 @@
 #include "switch/trunk.h"
 #include "switch/uplink.h"
 
+static void rung(void *owner, uint32_t slot)
+{
+	struct vmc_trunk *trunk = owner;
+	struct vmc_relay *relay = NULL;
+
+	if (slot < trunk->link->circuits.nr_fresh)
+		relay = trunk->link->circuits.circuits[slot].relay;
+	if (relay)
+		vmc_relay_look(relay);
+}
+
+static void hear(struct vmc_task *task)
+{
+	struct vmc_trunk *trunk =
+		vmc_container_of(task, struct vmc_trunk, hear_task);
+
+	vmc_bell_hear(&trunk->bell, rung, trunk);
+}
+
 static void *map_segment(const struct vmc_segment *segment, int access)
 {
 	void *map = mmap(NULL, VMC_SEGMENT_BYTES, access, MAP_SHARED,
@@ -42,6 +61,7 @@ int vmc_trunk_create(struct vmc_link *link, struct vmc_uplink *uplink,
 		return -ENOMEM;
 	trunk->uplink = uplink;
 	trunk->link = link;
+	trunk->hear_task.run = hear;
 	LIST_INSERT_HEAD(&uplink->trunks, trunk, entry);
 	TAILQ_INIT(&trunk->relays);
 	trunk->tx = map_segment(&link->segments[VMC_UPLINK_END],
@@ -64,6 +84,7 @@ void vmc_trunk_destroy(struct vmc_trunk *trunk)
 {
 	if (!trunk)
 		return;
+	vmc_loop_cancel(trunk->uplink->loop, &trunk->hear_task);
 	LIST_REMOVE(trunk, entry);
 	if (trunk->tx)
 		munmap(trunk->tx, VMC_SEGMENT_BYTES);
@@ -89,7 +110,7 @@ void vmc_trunk_up(struct vmc_trunk *trunk)
 {
 	struct vmc_relay *relay, *next;
 
-	vmc_trunk_hear(trunk);
+	vmc_trunk_rung(trunk);
 	for (relay = TAILQ_FIRST(&trunk->relays); relay; relay = next) {
 		next = TAILQ_NEXT(relay, of_trunk);
 		if (relay->state == VMC_RELAY_WAITING)
@@ -126,24 +147,13 @@ void vmc_trunk_clear(struct vmc_trunk *trunk)
 	}
 }
 
-static void rung(void *owner, uint32_t slot)
-{
-	struct vmc_trunk *trunk = owner;
-	struct vmc_relay *relay = NULL;
-
-	if (slot < trunk->link->circuits.nr_fresh)
-		relay = trunk->link->circuits.circuits[slot].relay;
-	if (relay)
-		vmc_relay_look(relay);
-}
-
 /**
- * vmc_trunk_hear - the VM rang for this link
- * @trunk: the trunk
+ * vmc_trunk_rung - the VM rang for this link
+ * @trunk: the trunk; hears it once in a turn of the loop, however often it rang
  */
-void vmc_trunk_hear(struct vmc_trunk *trunk)
+void vmc_trunk_rung(struct vmc_trunk *trunk)
 {
-	vmc_bell_hear(&trunk->bell, rung, trunk);
+	vmc_loop_defer(trunk->uplink->loop, &trunk->hear_task);
 }
 
 /**

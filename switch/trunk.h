@@ -7,6 +7,7 @@
 #include <sys/queue.h>
 
 #include "lib/bell.h"
+#include "switch/loop.h"
 
 struct vmc_link;
 struct vmc_relay;
@@ -21,6 +22,7 @@ struct vmc_trunk {
 	uint8_t *tx;			/* the whole segment that we write */
 	const uint8_t *rx;		/* and the one that the VM writes */
 	struct vmc_bell bell;
+	struct vmc_task hear_task;
 	struct vmc_relay_list relays;	/* all of them */
 	LIST_ENTRY(vmc_trunk) entry;	/* in the uplink's */
 };
@@ -32,7 +34,7 @@ bool vmc_trunk_is_busy(const struct vmc_trunk *trunk);
 void vmc_trunk_up(struct vmc_trunk *trunk);
 void vmc_trunk_abort(struct vmc_trunk *trunk);
 void vmc_trunk_clear(struct vmc_trunk *trunk);
-void vmc_trunk_hear(struct vmc_trunk *trunk);
+void vmc_trunk_rung(struct vmc_trunk *trunk);
 void vmc_trunk_ring(struct vmc_trunk *trunk, uint32_t slot);
 
 #endif /* VMC_SWITCH_TRUNK_H */

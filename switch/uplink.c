@@ -41,27 +41,47 @@ static bool is_on_link(const struct vmc_config_vm *vm,
 	return false;
 }
 
-/* What the policy is to be asked; EHOSTUNREACH for a VM that is not there. */
+/**
+ * vmc_uplink_target - what the host dials for a guest
+ * @config: names of the host's loopback
+ * @vm: who dials
+ * @remote: what it dials, checked; no VM has it
+ * @ret_target: the same, or the host's loopback if that is meant
+ *
+ * Return: 0, or EHOSTUNREACH for an address of the VM's own networks.
+ */
+int vmc_uplink_target(const struct vmc_config_uplink *config,
+		      const struct vmc_config_vm *vm,
+		      const struct vmc_name *remote,
+		      struct vmc_name *ret_target)
+{
+	unsigned int i;
+
+	for (i = 0; i < config->nr_host_addresses; i++) {
+		if (!vmc_address_is(&config->host_addresses[i], remote))
+			continue;
+		*ret_target = loopback_of(remote);
+		return 0;
+	}
+	if (is_on_link(vm, remote))
+		return EHOSTUNREACH;
+	*ret_target = *remote;
+	return 0;
+}
+
+/* What the policy is to be asked. Return: as vmc_uplink_target(). */
 static int make_query(const struct vmc_uplink *uplink,
 		      const struct vmc_config_vm *vm,
 		      const struct vmc_name *remote,
 		      struct vmc_policy_query *ret_query)
 {
-	const struct vmc_config_uplink *config = &uplink->table->config->uplink;
-	bool is_host = false;
-	unsigned int i;
-
-	for (i = 0; i < config->nr_host_addresses; i++)
-		is_host |= vmc_address_is(&config->host_addresses[i], remote);
-	if (!is_host && is_on_link(vm, remote))
-		return EHOSTUNREACH;
 	*ret_query = (struct vmc_policy_query){
 		.vm = vm,
 		.direction = VMC_OUTBOUND,
 		.protocol = VMC_PROTOCOL_TCP,
-		.remote = is_host ? loopback_of(remote) : *remote,
 	};
-	return 0;
+	return vmc_uplink_target(&uplink->table->config->uplink, vm, remote,
+				 &ret_query->remote);
 }
 
 /**

@@ -23,6 +23,10 @@ int vmc_uplink_create(struct vmc_vm_table *table, struct vmc_loop *loop,
 		      struct vmc_uplink **ret_uplink);
 void vmc_uplink_stop(struct vmc_uplink *uplink);
 void vmc_uplink_destroy(struct vmc_uplink *uplink);
+int vmc_uplink_target(const struct vmc_config_uplink *config,
+		      const struct vmc_config_vm *vm,
+		      const struct vmc_name *remote,
+		      struct vmc_name *ret_target);
 int vmc_uplink_resolve(const struct vmc_uplink *uplink, struct vmc_vm *vm,
 		       const struct vmc_name *remote,
 		       struct vmc_name *ret_target,

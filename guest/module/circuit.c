@@ -123,7 +123,7 @@ void vmc_circuit_close(struct vmc_circuit *circuit, bool abort)
 	 * In this order: the slot may have another user once the switch knows,
 	 * and LINK_RELEASED, which the last reference brings, ends the link.
 	 */
-	vmc_link_unseat(circuit->link, circuit->slot);
+	vmc_link_unseat(circuit->link, circuit->slot, circuit);
 	if (!READ_ONCE(circuit->link->is_dead))
 		circuit_say_close(&id, circuit->link->attachment);
 	vmc_circuit_release(circuit);
@@ -163,7 +163,7 @@ void vmc_circuit_reject(const struct vmc_circuit_id *id, u32 attachment)
  */
 void vmc_circuit_release(struct vmc_circuit *circuit)
 {
-	vmc_link_unseat(circuit->link, circuit->slot);
+	vmc_link_unseat(circuit->link, circuit->slot, circuit);
 	vmc_link_put(circuit->link);
 	vmc_stat_inc(circuits_closed);
 	vmc_attach_drop();

@@ -162,11 +162,14 @@ int vmc_link_seat(struct vmc_link *link, u32 slot, struct vmc_circuit *circuit)
  * vmc_link_unseat - take the slot back
  * @link: its link
  * @slot: where a circuit sits
+ * @circuit: which; another one that got the slot meanwhile stays
  */
-void vmc_link_unseat(struct vmc_link *link, u32 slot)
+void vmc_link_unseat(struct vmc_link *link, u32 slot,
+		     struct vmc_circuit *circuit)
 {
 	spin_lock_bh(&link->lock);
-	RCU_INIT_POINTER(link->slots[slot], NULL);
+	if (rcu_access_pointer(link->slots[slot]) == circuit)
+		RCU_INIT_POINTER(link->slots[slot], NULL);
 	spin_unlock_bh(&link->lock);
 }
 

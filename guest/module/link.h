@@ -51,7 +51,8 @@ void vmc_link_down_all(void (*break_circuit)(struct vmc_circuit *circuit));
 struct vmc_link *vmc_link_get(u32 id);
 void vmc_link_put(struct vmc_link *link);
 int vmc_link_seat(struct vmc_link *link, u32 slot, struct vmc_circuit *circuit);
-void vmc_link_unseat(struct vmc_link *link, u32 slot);
+void vmc_link_unseat(struct vmc_link *link, u32 slot,
+		     struct vmc_circuit *circuit);
 void vmc_link_ring(struct vmc_link *link, u32 slot);
 void vmc_link_hear(u32 raw_id);
 struct vmc_circuit *vmc_link_circuit(struct vmc_link *link, u32 slot);

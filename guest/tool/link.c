@@ -240,8 +240,10 @@ static int change_default_route(struct netlink *netlink, uint16_t type,
 	mnl_attr_put_u32(header, RTA_OIF, netlink->ifindex);
 	mnl_attr_put_u32(header, RTA_PRIORITY, UPLINK_METRIC);
 	error = netlink_talk(netlink, header, NULL, NULL);
-	/* There, or not there, already. */
-	if (error == (type == RTM_NEWROUTE ? -EEXIST : -ESRCH))
+	if (type == RTM_NEWROUTE)
+		return error == -EEXIST ? 0 : error;
+	/* There is none, or the kernel has no such family. */
+	if (error == -ESRCH || error == -EOPNOTSUPP || error == -EAFNOSUPPORT)
 		return 0;
 	return error;
 }

@@ -33,7 +33,8 @@ static int write_file(const struct vmc_module_address *resolvers,
 		fprintf(file, "nameserver %s\n", text);
 	}
 	fputs("options use-vc\n", file);
-	failed = ferror(file);
+	/* For everybody, whatever the caller's umask. */
+	failed = ferror(file) || fchmod(fileno(file), 0644);
 	if (fclose(file) || failed)
 		return -EIO;
 	return rename(NEW_FILE, VMC_RESOLVER_FILE) ? -errno : 0;
@@ -52,7 +53,9 @@ int vmc_resolver_write(const struct vmc_module_address *resolvers,
 {
 	int error;
 
-	if (mkdir(DIRECTORY, 0755) && errno != EEXIST)
+	if (!mkdir(DIRECTORY, 0755))
+		chmod(DIRECTORY, 0755);
+	else if (errno != EEXIST)
 		return -errno;
 	error = write_file(resolvers, nr_resolvers);
 	if (error)

@@ -48,6 +48,7 @@ class Base(unittest.TestCase):
     expected_log = None
     environment = {}
     configuration = CONFIG
+    prefix = ()             # words before the switch's command
 
     def setUp(self):
         self.directory = tempfile.TemporaryDirectory()
@@ -60,7 +61,8 @@ class Base(unittest.TestCase):
         self.start()
 
     def start(self):
-        self.switch = subprocess.Popen([SWITCH, "--config", self.config],
+        self.switch = subprocess.Popen([*self.prefix, SWITCH, "--config",
+                                        self.config],
                                        stderr=self.log,
                                        env={**os.environ, **self.environment})
         control = self.directory.name + "/control"

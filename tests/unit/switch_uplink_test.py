@@ -5,17 +5,21 @@
 usage: switch_uplink_test.py VMCIRCUITD [unittest's arguments]
 """
 
+import ctypes
 import errno
 import os
 import random
 import socket
 import struct
+import subprocess
 import threading
 import time
 import unittest
 
 import fake_vm as fake
 from switch_life_test import A, B, CONFIG, Base
+
+LIBC = ctypes.CDLL(None, use_errno=True)
 
 HOST = "10.77.0.254"        # the guests' name for the host's loopback
 UPLINK = 1                  # flag of LINK_UP
@@ -226,6 +230,63 @@ class Out(Uplink):
         self.assert_reset(peer)
         self.wait_stat("a", "circuits_now", 0)
 
+    def fill(self, end):
+        """Send until neither the peer nor its host take more."""
+        for _ in range(64):
+            try:
+                end.wait(lambda: end.get(CONS) == end.prod, 0.3)
+            except AssertionError:
+                return
+            end.send(bytes(end.event.tx_bytes))
+        self.fail("the peer takes all")
+
+    def test_guest_resets_while_the_peer_does_not_read(self):
+        end, peer = self.dial(self.vm("a"))
+        self.fill(end)
+        end.close(FIN | GONE | RST)
+        self.wait_stat("a", "circuits_now", 0)
+        self.assert_reset(peer)
+
+    def test_guest_resets_after_its_fin(self):
+        end, peer = self.dial(self.vm("a"))
+        end.say(FIN)
+        self.assertEqual(read(peer, 1), b"")
+        peer.sendall(b"not read")
+        end.wait(lambda: end.get(PROD) == 8)
+        end.close(FIN | GONE | RST)
+        self.wait_stat("a", "circuits_now", 0)
+        with self.assertRaises(ConnectionError):
+            for _ in range(100):
+                peer.sendall(b"x")
+                time.sleep(0.01)
+
+    def test_peer_that_never_reads_holds_the_rings_for_a_time(self):
+        end, peer = self.dial(self.vm("a"))
+        self.fill(end)
+        end.close()
+        self.wait_stat("a", "circuits_now", 1)
+        timers = subprocess.run(["ss", "-Hton", "dport", f"= {self.port}"],
+                                capture_output=True, text=True, check=True)
+        self.assertIn("timer:", timers.stdout)
+        self.assertEqual(self.host_option(socket.TCP_USER_TIMEOUT), 120000)
+
+    def host_option(self, option):
+        """A TCP option of the switch's socket to our server."""
+        pidfd = os.pidfd_open(self.switch.pid)
+        for entry in os.listdir(f"/proc/{self.switch.pid}/fd"):
+            path = f"/proc/{self.switch.pid}/fd/{entry}"
+            if not os.readlink(path).startswith("socket:"):
+                continue
+            # pidfd_getfd(2), which Python does not have.
+            fd = LIBC.syscall(438, pidfd, int(entry), 0)
+            with socket.socket(fileno=fd) as copy:
+                try:
+                    if copy.getpeername() == ("127.0.0.1", self.port):
+                        return copy.getsockopt(socket.IPPROTO_TCP, option)
+                except OSError:
+                    continue
+        raise AssertionError("the switch has no such socket")
+
     def test_host_resets_after_data(self):
         end, peer = self.dial(self.vm("a"))
         end.vm.expect_nothing(0.01)
@@ -306,15 +367,7 @@ class Out(Uplink):
         before = self.descriptors()
         a = self.vm("a")
         end, peer = self.dial(a)
-        chunk = bytes(end.event.tx_bytes)
-        for _ in range(64):
-            # Until neither peer nor host take more.
-            try:
-                end.wait(lambda: end.get(CONS) == end.prod, 0.5)
-            except AssertionError:
-                break
-            end.send(chunk)
-        self.assertNotEqual(end.get(CONS), end.prod)
+        self.fill(end)
         a.close()
         self.vms.remove(a)
         # The peer has not read, so nothing of the rest is acknowledged.
@@ -347,6 +400,38 @@ class Out(Uplink):
         self.assertEqual(self.stats("a")["circuits_now"], 0)
         del self.links[a]
         self.echo(*self.dial(a))
+
+
+class Limits(Uplink):
+    configuration = UPLINK_CONFIG.replace(
+        'vm "a" {{', 'vm "a" {{ max_ring_mib = 4 ')
+    expected_log = "is at its limit"
+
+    def test_many_connects_at_once_do_not_evade_the_limit(self):
+        a = self.vm("a")
+        self.dial(a)
+        for cookie in range(2, 22):
+            a.connect(cookie, (A, 1000 + cookie), (HOST, self.port))
+        answers = [a.next_event().type for _ in range(2, 22)]
+        self.assertEqual(answers.count(fake.CONNECTED), 1)
+        self.assertEqual(self.stats("a")["ring_bytes"], 4 << 20)
+        self.assertGreater(self.stats("a")["over_quota"], 0)
+
+
+class LittleLockedMemory(Uplink):
+    prefix = ("prlimit", f"--memlock={1 << 20}", "setpriv", "--bounding-set",
+              "-all")
+
+    def test_sends_go_on_with_a_copy(self):
+        a = self.vm("a")
+        circuits = [self.dial(a, cookie=cookie) for cookie in range(1, 17)]
+        data = os.urandom(1 << 20)
+        for end, _ in circuits:
+            end.send(data)
+        for _, peer in circuits:
+            self.assertEqual(read(peer, len(data)), data)
+        for circuit in circuits:
+            self.echo(*circuit)
 
 
 @unittest.skipUnless(os.path.exists("/proc/sys/net/mptcp/enabled"),
@@ -386,7 +471,9 @@ class In(Uplink):
         up = self.up(a)
         offer = a.expect(fake.OFFER, listener=7)
         self.assertEqual(offer.local, fake.name(A, 80))
-        self.assertEqual(offer.remote, fake.name(*peer.getsockname()))
+        # Not 127.0.0.1, which guests trust.
+        self.assertEqual(offer.remote,
+                         fake.name(HOST, peer.getsockname()[1]))
         a.request(fake.ACCEPT, offer.id)
         self.echo(End(a, up, offer), peer)
 

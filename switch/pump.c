@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The pump of a relay: the bytes between a guest's rings and a host socket.
+ * io_uring receives into one ring and sends out of the other, one operation a
+ * direction, so a full ring or a full socket stops its own direction and
+ * nothing else. Owns nothing; the relay's life is relay.c's, which calls it.
+ */
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "switch/host_socket.h"
+#include "switch/pump.h"
+#include "switch/relay.h"
+#include "switch/uplink.h"
+
+/* How long an acknowledgement may take before sends are copied again, ms. */
+#define ZERO_COPY_PATIENCE_MS	2
+
+static struct vmc_uring *uring_of(const struct vmc_relay *relay)
+{
+	return &relay->trunk->uplink->uring;
+}
+
+static void ring(struct vmc_relay *relay, bool is_wanted)
+{
+	if (is_wanted)
+		vmc_trunk_ring(relay->trunk, relay->slot);
+}
+
+static void catch_lie(struct vmc_relay *relay)
+{
+	struct vmc_vm *vm = vmc_relay_vm(relay);
+
+	if (vm) {
+		vm->stats.lies++;
+		vmc_log_limited(&vm->log_limit, VMC_LOG_WARNING,
+				"vm \"%s\": an index of circuit %u of the uplink is impossible, it is reset",
+				vm->config->name, relay->slot);
+	}
+	vmc_relay_break(relay, ECONNRESET);
+}
+
+static bool is_guest_gone(const struct vmc_relay *relay)
+{
+	return vmc_end_peer_flags(&relay->end) & VMC_CTL_GONE;
+}
+
+/* Free bytes of the guest's ring; asks for a bell when there are none. */
+static uint32_t find_space(struct vmc_relay *relay)
+{
+	uint32_t space = vmc_end_writable(&relay->end);
+
+	if (space || relay->end.is_lying)
+		return space;
+	vmc_end_await_space(&relay->end);
+	return vmc_end_writable(&relay->end);
+}
+
+static void pump_rx(struct vmc_relay *relay)
+{
+	struct io_uring_sqe *sqe;
+	uint32_t space, bytes;
+	uint8_t *to;
+
+	if (relay->rx.nr_due || relay->is_rx_over || is_guest_gone(relay))
+		return;
+	space = find_space(relay);
+	if (relay->end.is_lying) {
+		catch_lie(relay);
+		return;
+	}
+	if (!space) {
+		/* What the host has still to give will not be asked for. */
+		if (relay->host_error)
+			vmc_relay_break(relay, relay->host_error);
+		return;
+	}
+	to = vmc_end_tx_span(&relay->end, space, &bytes);
+	sqe = vmc_uring_prepare(uring_of(relay), &relay->rx);
+	io_uring_prep_recv(sqe, relay->fd, to, bytes, 0);
+}
+
+/* Bytes that the guest gave; asks for a bell when there are none. */
+static uint32_t find_data(struct vmc_relay *relay, uint32_t *ret_flags)
+{
+	uint32_t bytes = vmc_end_readable(&relay->end);
+
+	if (!bytes && !relay->end.is_lying)
+		vmc_end_await_data(&relay->end);
+	/* In this order: who sees FIN sees the final index. */
+	*ret_flags = vmc_end_peer_flags(&relay->end);
+	return vmc_end_readable(&relay->end);
+}
+
+static bool is_worth_zero_copy(const struct vmc_relay *relay, uint32_t bytes)
+{
+	const struct vmc_config *config = relay->trunk->uplink->table->config;
+
+	return !relay->is_zero_copy_unfit && config->uplink.zero_copy_bytes &&
+	       bytes >= config->uplink.zero_copy_bytes;
+}
+
+/*
+ * Without a copy the ring has no room before the peer has acknowledged what was
+ * sent. On a long path, or with a peer that reads late, the host's buffer is
+ * worth the copy.
+ */
+static void judge_zero_copy(struct vmc_relay *relay)
+{
+	if (vmc_loop_now_ms() - relay->tx_sent_ms > ZERO_COPY_PATIENCE_MS)
+		relay->is_zero_copy_unfit = true;
+}
+
+/*
+ * MPTCP cannot, nor can an old kernel, nor a process that may lock no more
+ * memory: once more, with a copy.
+ */
+static bool is_zero_copy_refused(struct vmc_relay *relay, int result)
+{
+	if ((result != -EOPNOTSUPP && result != -EINVAL &&
+	     result != -ENOMEM && result != -ENOBUFS) ||
+	    relay->is_zero_copy_unfit)
+		return false;
+	relay->is_zero_copy_unfit = true;
+	return true;
+}
+
+static void pump_tx(struct vmc_relay *relay)
+{
+	struct io_uring_sqe *sqe;
+	uint32_t bytes, flags;
+	const uint8_t *from;
+
+	if (relay->tx.nr_due || relay->is_tx_over || relay->host_error)
+		return;
+	bytes = find_data(relay, &flags);
+	if (relay->end.is_lying) {
+		catch_lie(relay);
+		return;
+	}
+	if (!bytes) {
+		if (!(flags & VMC_CTL_FIN))
+			return;
+		shutdown(relay->fd, SHUT_WR);
+		relay->is_tx_over = true;
+		return;
+	}
+	from = vmc_end_rx_span(&relay->end, bytes, &bytes);
+	sqe = vmc_uring_prepare(uring_of(relay), &relay->tx);
+	if (is_worth_zero_copy(relay, bytes))
+		io_uring_prep_send_zc(sqe, relay->fd, from, bytes,
+				      MSG_NOSIGNAL, 0);
+	else
+		io_uring_prep_send(sqe, relay->fd, from, bytes, MSG_NOSIGNAL);
+}
+
+/**
+ * vmc_pump - move on whatever can move
+ * @relay: open; perhaps over afterwards
+ */
+void vmc_pump(struct vmc_relay *relay)
+{
+	/* At any time, also while the host's socket takes no more. */
+	if (vmc_end_peer_flags(&relay->end) & VMC_CTL_RST) {
+		vmc_relay_finish(relay, true);
+		return;
+	}
+	pump_tx(relay);
+	if (relay->state == VMC_RELAY_OPEN)
+		pump_rx(relay);
+	if (relay->state == VMC_RELAY_OPEN && relay->is_tx_over &&
+	    (relay->is_rx_over || is_guest_gone(relay)))
+		vmc_relay_finish(relay, false);
+}
+
+/*
+ * The host's socket failed. What it received before may still be taken, and
+ * then the receiving ends, too; the guest hears of it last.
+ */
+static void host_failed(struct vmc_relay *relay, int error)
+{
+	if (!relay->host_error)
+		relay->host_error = error;
+	/* Not every error ends the socket; this ends the receiving. */
+	if (relay->rx.nr_due)
+		shutdown(relay->fd, SHUT_RD);
+	else
+		vmc_relay_break(relay, relay->host_error);
+}
+
+static void rx_done(struct vmc_uring_op *op, int result, unsigned int flags)
+{
+	struct vmc_relay *relay = vmc_container_of(op, struct vmc_relay, rx);
+
+	(void)flags;
+	if (vmc_relay_is_ended(relay))
+		return;
+	if (result == -EINTR || result == -EAGAIN) {
+		vmc_pump(relay);
+		return;
+	}
+	if (result < 0) {
+		host_failed(relay, -result);
+		return;
+	}
+	if (!result && relay->host_error) {
+		vmc_relay_break(relay, relay->host_error);
+		return;
+	}
+	if (result && is_guest_gone(relay)) {
+		/* As TCP answers data that comes after close(). */
+		vmc_relay_finish(relay, true);
+		return;
+	}
+	if (result) {
+		if (vmc_relay_vm(relay))
+			vmc_relay_vm(relay)->stats.bytes_in += (uint32_t)result;
+		ring(relay, vmc_end_produce(&relay->end, (uint32_t)result));
+	} else {
+		relay->is_rx_over = true;
+		ring(relay, vmc_end_set_flags(&relay->end, VMC_CTL_FIN));
+	}
+	vmc_pump(relay);
+}
+
+static void tx_done(struct vmc_uring_op *op, int result, unsigned int flags)
+{
+	struct vmc_relay *relay = vmc_container_of(op, struct vmc_relay, tx);
+
+	/* Sent without a copy: the host's TCP still looks at the ring. */
+	if (flags & IORING_CQE_F_MORE) {
+		relay->tx_result = result;
+		relay->tx_sent_ms = vmc_loop_now_ms();
+		return;
+	}
+	if (vmc_relay_is_ended(relay))
+		return;
+	if (flags & IORING_CQE_F_NOTIF) {
+		result = relay->tx_result;
+		judge_zero_copy(relay);
+	}
+	if (is_zero_copy_refused(relay, result)) {
+		vmc_pump(relay);
+		return;
+	}
+	if (result < 0 && result != -EINTR && result != -EAGAIN) {
+		host_failed(relay, -result);
+		return;
+	}
+	if (result > 0) {
+		if (vmc_relay_vm(relay))
+			vmc_relay_vm(relay)->stats.bytes_out += (uint32_t)result;
+		ring(relay, vmc_end_consume(&relay->end, (uint32_t)result));
+	}
+	vmc_pump(relay);
+}
+
+/* An error while nobody sends and the ring is full, or the end of all. */
+static void watch_done(struct vmc_uring_op *op, int result, unsigned int flags)
+{
+	struct vmc_relay *relay =
+		vmc_container_of(op, struct vmc_relay, watch);
+	int error;
+
+	(void)flags;
+	if (vmc_relay_is_ended(relay) || result < 0)
+		return;
+	error = vmc_host_socket_error(relay->fd);
+	if (error)
+		host_failed(relay, error);
+}
+
+/**
+ * vmc_pump_start - begin to move bytes
+ * @relay: open, with a circuit
+ */
+void vmc_pump_start(struct vmc_relay *relay)
+{
+	relay->rx.done = rx_done;
+	relay->tx.done = tx_done;
+	relay->watch.done = watch_done;
+	io_uring_prep_poll_add(vmc_uring_prepare(uring_of(relay),
+						 &relay->watch),
+			       relay->fd, 0);
+}
