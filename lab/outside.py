@@ -10,6 +10,9 @@ own addresses, and the host takes those of routed guests as its own.
 All addresses of the outside are of ranges kept for documentation.
 """
 
+import contextlib
+import os
+import signal
 import subprocess
 
 from lab.report import LabError
@@ -89,9 +92,14 @@ class Outside:
             f"route add local {one} dev lo\n" for one in routed))
 
     def remove(self):
-        """Remove them, whatever there is of them."""
+        """Remove them, whatever there is of them, with all that runs there."""
         names = (self.name,) if self.is_shared else (self.name, self.host)
         for name in names:
+            done = subprocess.run(["ip", "netns", "pids", name], text=True,
+                                  capture_output=True)
+            for pid in done.stdout.split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
             subprocess.run(["ip", "netns", "delete", name],
                            stderr=subprocess.DEVNULL)
         if self.is_shared:

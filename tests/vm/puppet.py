@@ -408,7 +408,7 @@ class Worker:
             if not task.done.wait(request["limit"]):
                 return {"error": "StillRunning", "errno": None, "trace": "",
                         "text": f"'{task.code}' has not ended after "
-                        f"{request['timeout']} s, it is {task.state()}"}
+                        f"{request['limit']} s, it is {task.state()}"}
             return task.answer
         if op == "blocked":
             end = time.monotonic() + request["limit"]
