@@ -14,7 +14,7 @@ import re
 import socket
 import subprocess
 
-from labworld import LabWorld, free_instance
+from labworld import LabWorld, free_instance, status
 from line import Line
 from world import HERE, Guest, Puppet, Silence, wait_until
 
@@ -247,7 +247,12 @@ class UplinkWorld(LabWorld):
                        self.restart)
 
     def restart(self):
+        # A guest may still be what it was to the last run of the switch.
+        before = {guest: status(guest).get("epoch") for guest in self.guests}
         self.switch.restart()
+        for guest, epoch in before.items():
+            wait_until(lambda: status(guest).get("epoch") != epoch,
+                       f"{guest.name} hears of the new switch")
         self.wait_attached()
 
     def allowed(self, guest, address, port):
