@@ -115,7 +115,7 @@ static int check_local(const struct vmc_vm *vm, const struct vmc_name *local)
 	if (!local->port)
 		return EINVAL;
 	if (vmc_name_is_wildcard(local) || vmc_name_is_loopback(local) ||
-	    vmc_connect_owns(vm, local))
+	    vmc_config_vm_owns(vm->config, local))
 		return 0;
 	return EADDRNOTAVAIL;
 }

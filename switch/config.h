@@ -93,6 +93,11 @@ enum vmc_config_purpose {
 int vmc_config_read(const char *path, enum vmc_config_purpose purpose,
 		    struct vmc_config **ret_config,
 		    char ret_complaint[VMC_COMPLAINT_BYTES]);
+bool vmc_config_vm_owns(const struct vmc_config_vm *vm,
+			const struct vmc_name *name);
+const struct vmc_config_vm *
+vmc_config_find_owner(const struct vmc_config *config,
+		      const struct vmc_name *name);
 void vmc_config_free(struct vmc_config *config);
 
 #endif /* VMC_SWITCH_CONFIG_H */

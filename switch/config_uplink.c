@@ -194,30 +194,13 @@ static unsigned int copy_addresses(cfg_opt_t *opt, unsigned int max,
 	return i;
 }
 
-static const struct vmc_config_vm *
-find_owner(const struct vmc_config *config, const struct vmc_address *address)
-{
-	const struct vmc_config_vm *vm;
-	unsigned int i, k;
-
-	for (i = 0; i < config->nr_vms; i++) {
-		vm = &config->vms[i];
-		for (k = 0; k < vm->nr_addresses; k++) {
-			if (vm->addresses[k].family == address->family &&
-			    !memcmp(vm->addresses[k].address, address->address,
-				    sizeof(address->address)))
-				return vm;
-		}
-	}
-	return NULL;
-}
-
 static int copy_section(cfg_t *cfg, struct vmc_config *config)
 {
 	struct vmc_config_uplink *uplink = &config->uplink;
 	cfg_t *section = cfg_getnsec(cfg, "uplink", 0);
 	cfg_opt_t *names = cfg_getopt(section, "host_addresses");
 	const struct vmc_config_vm *owner;
+	struct vmc_name name;
 	unsigned int i;
 
 	uplink->is_enabled = true;
@@ -229,7 +212,8 @@ static int copy_section(cfg_t *cfg, struct vmc_config *config)
 	uplink->nr_host_addresses =
 		copy_addresses(names, 2, uplink->host_addresses);
 	for (i = 0; i < uplink->nr_host_addresses; i++) {
-		owner = find_owner(config, &uplink->host_addresses[i]);
+		vmc_value_address(word_at(names, i)->text, &name);
+		owner = vmc_config_find_owner(config, &name);
 		if (!owner)
 			continue;
 		vmc_config_complain_at(section, word_at(names, i)->line,

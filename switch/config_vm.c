@@ -299,3 +299,40 @@ int vmc_config_find_vm(const struct vmc_config *config, const char *name,
 	}
 	return -ENOENT;
 }
+
+/**
+ * vmc_config_vm_owns - whether a name has an address of the VM
+ * @vm: the VM
+ * @name: checked
+ */
+bool vmc_config_vm_owns(const struct vmc_config_vm *vm,
+			const struct vmc_name *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < vm->nr_addresses; i++) {
+		if (vmc_address_is(&vm->addresses[i], name))
+			return true;
+	}
+	return false;
+}
+
+/**
+ * vmc_config_find_owner - which VM has the address of a name
+ * @config: with its VMs
+ * @name: checked
+ *
+ * Return: the VM, or NULL.
+ */
+const struct vmc_config_vm *
+vmc_config_find_owner(const struct vmc_config *config,
+		      const struct vmc_name *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < config->nr_vms; i++) {
+		if (vmc_config_vm_owns(&config->vms[i], name))
+			return &config->vms[i];
+	}
+	return NULL;
+}

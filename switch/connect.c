@@ -124,22 +124,6 @@ int vmc_connect_link_to_uplink(struct vmc_vm *vm, struct vmc_uplink *uplink,
 	return 0;
 }
 
-/**
- * vmc_connect_owns - whether a name has an address of the VM
- * @vm: the VM
- * @name: checked
- */
-bool vmc_connect_owns(const struct vmc_vm *vm, const struct vmc_name *name)
-{
-	unsigned int i;
-
-	for (i = 0; i < vm->config->nr_addresses; i++) {
-		if (vmc_address_is(&vm->config->addresses[i], name))
-			return true;
-	}
-	return false;
-}
-
 /* The VM that a name means when @vm dials it, or NULL. */
 static struct vmc_vm *find_callee(struct vmc_vm_table *table,
 				  struct vmc_vm *vm,
@@ -147,10 +131,10 @@ static struct vmc_vm *find_callee(struct vmc_vm_table *table,
 {
 	unsigned int i;
 
-	if (vmc_name_is_loopback(remote) || vmc_connect_owns(vm, remote))
+	if (vmc_name_is_loopback(remote) || vmc_config_vm_owns(vm->config, remote))
 		return vm;
 	for (i = 0; i < table->nr; i++) {
-		if (vmc_connect_owns(&table->vms[i], remote))
+		if (vmc_config_vm_owns(table->vms[i].config, remote))
 			return &table->vms[i];
 	}
 	return NULL;
@@ -176,7 +160,7 @@ static int check_names(struct vmc_vm_table *table, struct vmc_vm *vm,
 	if (!remote->port)
 		return ECONNREFUSED;
 	callee = find_callee(table, vm, remote);
-	if (!vmc_connect_owns(vm, local) &&
+	if (!vmc_config_vm_owns(vm->config, local) &&
 	    !(callee == vm && vmc_name_is_loopback(local)))
 		return EADDRNOTAVAIL;
 	*ret_callee = callee;

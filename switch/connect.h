@@ -18,6 +18,5 @@ void vmc_connect_cancel(struct vmc_vm *vm, uint32_t cookie);
 void vmc_connect_fail(struct vmc_dial *dial, int error);
 int vmc_connect_link_to_uplink(struct vmc_vm *vm, struct vmc_uplink *uplink,
 			       struct vmc_link **ret_link);
-bool vmc_connect_owns(const struct vmc_vm *vm, const struct vmc_name *name);
 
 #endif /* VMC_SWITCH_CONNECT_H */

@@ -24,20 +24,6 @@ static struct vmc_policy_verdict without_rule(bool is_allowed,
 	};
 }
 
-static const struct vmc_config_vm *find_owner(const struct vmc_config *config,
-					      const struct vmc_name *name)
-{
-	unsigned int i, k;
-
-	for (i = 0; i < config->nr_vms; i++) {
-		for (k = 0; k < config->vms[i].nr_addresses; k++) {
-			if (vmc_address_is(&config->vms[i].addresses[k], name))
-				return &config->vms[i];
-		}
-	}
-	return NULL;
-}
-
 /*
  * A loopback address stands for the host's here: a guest reaches it by another
  * name, and its own without the switch.
@@ -47,7 +33,8 @@ static void explain_outbound(const struct vmc_vm_table *table,
 			     struct vmc_explanation *ret)
 {
 	const struct vmc_config *config = table->config;
-	const struct vmc_config_vm *owner = find_owner(config, &query->remote);
+	const struct vmc_config_vm *owner =
+		vmc_config_find_owner(config, &query->remote);
 	struct vmc_policy_query asked = *query;
 
 	if (owner) {

@@ -38,11 +38,6 @@ void vmc_outbound_free(struct vmc_outbound *outbound)
 	free(outbound);
 }
 
-static struct vmc_uring *uring_of(const struct vmc_relay *relay)
-{
-	return &relay->trunk->uplink->uring;
-}
-
 static void fail(struct vmc_relay *relay, int error)
 {
 	struct vmc_dial *dial = relay->outbound->dial;
@@ -65,7 +60,8 @@ static void send_rest(struct vmc_relay *relay)
 {
 	struct vmc_outbound *outbound = relay->outbound;
 
-	io_uring_prep_send(vmc_uring_prepare(uring_of(relay), &relay->tx),
+	io_uring_prep_send(vmc_uring_prepare(vmc_relay_uring(relay),
+					     &relay->tx),
 			   relay->fd, outbound->bytes + outbound->nr_done,
 			   outbound->nr_bytes - outbound->nr_done,
 			   MSG_NOSIGNAL);
@@ -89,7 +85,8 @@ static void go_on(struct vmc_relay *relay)
 		succeed(relay);
 		return;
 	}
-	io_uring_prep_recv(vmc_uring_prepare(uring_of(relay), &relay->rx),
+	io_uring_prep_recv(vmc_uring_prepare(vmc_relay_uring(relay),
+					     &relay->rx),
 			   relay->fd, outbound->bytes, wanted, 0);
 }
 
@@ -203,7 +200,8 @@ static int start(struct vmc_dial *dial, const struct vmc_name *target,
 	dial->relay = relay;
 	bytes = vmc_host_socket_address(first, &outbound->address);
 	relay->tx.done = connected;
-	io_uring_prep_connect(vmc_uring_prepare(uring_of(relay), &relay->tx),
+	io_uring_prep_connect(vmc_uring_prepare(vmc_relay_uring(relay),
+					     &relay->tx),
 			      fd, (struct sockaddr *)&outbound->address,
 			      bytes);
 	return 0;

@@ -16,11 +16,6 @@
 /* How long an acknowledgement may take before sends are copied again, ms. */
 #define ZERO_COPY_PATIENCE_MS	2
 
-static struct vmc_uring *uring_of(const struct vmc_relay *relay)
-{
-	return &relay->trunk->uplink->uring;
-}
-
 static void ring(struct vmc_relay *relay, bool is_wanted)
 {
 	if (is_wanted)
@@ -76,7 +71,7 @@ static void pump_rx(struct vmc_relay *relay)
 		return;
 	}
 	to = vmc_end_tx_span(&relay->end, space, &bytes);
-	sqe = vmc_uring_prepare(uring_of(relay), &relay->rx);
+	sqe = vmc_uring_prepare(vmc_relay_uring(relay), &relay->rx);
 	io_uring_prep_recv(sqe, relay->fd, to, bytes, 0);
 }
 
@@ -146,7 +141,7 @@ static void pump_tx(struct vmc_relay *relay)
 		return;
 	}
 	from = vmc_end_rx_span(&relay->end, bytes, &bytes);
-	sqe = vmc_uring_prepare(uring_of(relay), &relay->tx);
+	sqe = vmc_uring_prepare(vmc_relay_uring(relay), &relay->tx);
 	if (is_worth_zero_copy(relay, bytes))
 		io_uring_prep_send_zc(sqe, relay->fd, from, bytes,
 				      MSG_NOSIGNAL, 0);
@@ -279,7 +274,7 @@ void vmc_pump_start(struct vmc_relay *relay)
 	relay->rx.done = rx_done;
 	relay->tx.done = tx_done;
 	relay->watch.done = watch_done;
-	io_uring_prep_poll_add(vmc_uring_prepare(uring_of(relay),
+	io_uring_prep_poll_add(vmc_uring_prepare(vmc_relay_uring(relay),
 						 &relay->watch),
 			       relay->fd, 0);
 }

@@ -29,7 +29,11 @@
  */
 #define ORPHAN_PATIENCE_MS	120000
 
-static struct vmc_uring *uring_of(const struct vmc_relay *relay)
+/**
+ * vmc_relay_uring - where a relay's operations run
+ * @relay: any
+ */
+struct vmc_uring *vmc_relay_uring(const struct vmc_relay *relay)
 {
 	return &relay->trunk->uplink->uring;
 }
@@ -115,7 +119,7 @@ void vmc_relay_finish(struct vmc_relay *relay, bool is_reset)
 	if (!is_reset)
 		vmc_host_socket_end_in_order(relay->fd);
 	if (!is_idle(relay))
-		vmc_uring_cancel(uring_of(relay), relay->fd);
+		vmc_uring_cancel(vmc_relay_uring(relay), relay->fd);
 	destroy_if_idle(relay);
 }
 

@@ -60,6 +60,7 @@ void vmc_relay_accepted(struct vmc_relay *relay);
 void vmc_relay_refused(struct vmc_relay *relay);
 void vmc_relay_guest_closed(struct vmc_relay *relay);
 void vmc_relay_look(struct vmc_relay *relay);
+struct vmc_uring *vmc_relay_uring(const struct vmc_relay *relay);
 struct vmc_vm *vmc_relay_vm(const struct vmc_relay *relay);
 void vmc_relay_break(struct vmc_relay *relay, int error);
 void vmc_relay_finish(struct vmc_relay *relay, bool is_reset);
