@@ -13,6 +13,7 @@
 #include "circuit.h"
 #include "connect.h"
 #include "device.h"
+#include "link.h"
 #include "route.h"
 #include "shadow.h"
 #include "stats.h"
@@ -234,9 +235,23 @@ static void connect_take_answer(struct sock *sk)
 	sk_wake_async(sk, SOCK_WAKE_IO, POLL_OUT);
 }
 
+/* A reference to the socket whose connect this is, or NULL. */
+static struct sock *connect_find(u32 cookie)
+{
+	struct sock *sk;
+
+	rcu_read_lock();
+	sk = xa_load(&connects, cookie);
+	if (sk && !refcount_inc_not_zero(&sk->sk_refcnt))
+		sk = NULL;
+	rcu_read_unlock();
+	return sk;
+}
+
 /*
- * Worker. Gives the socket its answer and, if there is one, its circuit; false
- * if it does not wait for it any more.
+ * Gives the socket its answer and, if there is one, its circuit; false if it
+ * waits for that no more, or the circuit's link is dead: link_kill() looks for
+ * circuits under the socket's spinlock, so it sees this one or we see the flag.
  */
 static bool connect_give(struct sock *sk, u32 cookie,
 			 struct vmc_circuit *circuit, int error)
@@ -246,8 +261,11 @@ static bool connect_give(struct sock *sk, u32 cookie,
 
 	local_bh_disable();
 	bh_lock_sock(sk);
-	is_wanted = sk->sk_state == TCP_SYN_SENT && vs->cookie == cookie;
+	is_wanted = sk->sk_state == TCP_SYN_SENT && vs->cookie == cookie &&
+		    !(circuit && READ_ONCE(circuit->link->is_dead)) &&
+		    xa_erase(&connects, cookie);
 	if (is_wanted) {
+		__sock_put(sk);		/* the table's */
 		vs->answer_error = error;
 		if (circuit)
 			rcu_assign_pointer(vs->circuit, circuit);
@@ -264,31 +282,48 @@ static bool connect_give(struct sock *sk, u32 cookie,
 /**
  * vmc_connect_answered - CONNECTED came
  * @answer: unchecked
- * @attachment: now
  *
- * Device's worker.
+ * Device's worker, or bottom halves.
+ *
+ * Return: false if nothing was done; vmc_connect_reject() shall follow.
  */
-void vmc_connect_answered(const struct vmc_connected *answer, u32 attachment)
+bool vmc_connect_answered(const struct vmc_connected *answer)
 {
 	u32 cookie = le32_to_cpu(answer->cookie);
-	struct sock *sk = xa_erase_bh(&connects, cookie);
+	struct sock *sk = connect_find(cookie);
 	struct vmc_circuit *circuit;
+	bool is_given = false;
 
-	if (!sk) {
-		/* Given up, and our CANCEL crossed with the answer. */
-		vmc_circuit_reject(&answer->id, attachment);
-		return;
-	}
+	if (!sk)
+		return false;
 	circuit = vmc_circuit_create(&answer->id, &answer->place, sk,
-				     GFP_KERNEL);
-	if (IS_ERR(circuit)) {
-		vmc_circuit_reject(&answer->id, attachment);
-		connect_give(sk, cookie, NULL, ENOBUFS);
-	} else {
+				     GFP_ATOMIC);
+	if (!IS_ERR(circuit)) {
 		vmc_stat_inc(circuits_connected);
-		if (!connect_give(sk, cookie, circuit, 0))
-			vmc_circuit_close(circuit, true);
+		is_given = connect_give(sk, cookie, circuit, 0);
+		if (!is_given)
+			vmc_circuit_release(circuit);
 	}
+	sock_put(sk);
+	return is_given;
+}
+
+/**
+ * vmc_connect_reject - CONNECTED came and cannot be taken
+ * @answer: unchecked
+ * @attachment: now
+ *
+ * Because the connect was given up and our CANCEL crossed with the answer, or
+ * for want of memory. Device's worker.
+ */
+void vmc_connect_reject(const struct vmc_connected *answer, u32 attachment)
+{
+	struct sock *sk = connect_find(le32_to_cpu(answer->cookie));
+
+	vmc_circuit_reject(&answer->id, attachment);
+	if (!sk)
+		return;
+	connect_give(sk, le32_to_cpu(answer->cookie), NULL, ENOBUFS);
 	sock_put(sk);
 }
 
@@ -307,11 +342,11 @@ void vmc_connect_run_deferred(struct sock *sk)
  * @cookie: unchecked
  * @error: positive errno
  *
- * Device's worker.
+ * Device's worker, or bottom halves.
  */
 void vmc_connect_failed(u32 cookie, int error)
 {
-	struct sock *sk = xa_erase_bh(&connects, cookie);
+	struct sock *sk = connect_find(cookie);
 
 	vmc_stat_inc(connects_failed);
 	if (!sk)

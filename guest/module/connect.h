@@ -10,7 +10,8 @@ int vmc_connect(struct socket *sock, vmc_sockaddr *addr, int addr_bytes,
 int vmc_connect_dial(struct sock *sk, vmc_sockaddr *addr, int addr_bytes);
 void vmc_connect_cancel(struct sock *sk);
 void vmc_connect_run_deferred(struct sock *sk);
-void vmc_connect_answered(const struct vmc_connected *answer, u32 attachment);
+bool vmc_connect_answered(const struct vmc_connected *answer);
+void vmc_connect_reject(const struct vmc_connected *answer, u32 attachment);
 void vmc_connect_failed(u32 cookie, int error);
 void vmc_connect_fail_all(int error);
 void vmc_connect_timeout(struct timer_list *timer);

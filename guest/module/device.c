@@ -2,8 +2,8 @@
 /*
  * The virtio device: three queues and the window. Owns the buffers on the
  * queues. Knows no message but KICK, which it hands over at once from bottom
- * halves; all others go through one ordered worker. One switch a guest, so one
- * device; a second one is refused.
+ * halves; all others go through one ordered worker, unless the user handles
+ * them early. One switch a guest, so one device; a second one is refused.
  *
  * Locks: request.lock, event.lock and bell.lock each guard one virtqueue and
  * are leaves; they are taken with bottom halves off.
@@ -64,6 +64,7 @@ static struct {
 		struct event **events;
 		unsigned int nr_events;
 		struct list_head todo;		/* for the worker, in order */
+		unsigned int nr_unhandled;	/* of these, and in its hands */
 	} event;
 	struct {
 		spinlock_t lock;
@@ -264,6 +265,7 @@ static void event_work(struct work_struct *work)
 		vmc_stat_inc(messages_received);
 		device.user->message(&event->msg, event->bytes);
 		spin_lock_bh(&device.event.lock);
+		device.event.nr_unhandled--;
 		if (device.event.vq) {
 			event_post(event);
 			virtqueue_kick(device.event.vq);
@@ -277,7 +279,41 @@ static void gone_work(struct work_struct *work)
 	device.user->gone();
 }
 
-/* Takes all used events; KICKs are heard here, the rest goes to the worker. */
+/*
+ * Hear a KICK at once, handle early what can be, leave the rest to the worker.
+ * With event.lock, which is given up meanwhile: no other event comes in
+ * between, for only the tasklet takes them.
+ */
+static void event_take(struct event *event, unsigned long *kicked)
+{
+	bool is_done;
+
+	if (event->bytes >= sizeof(struct vmc_kick) + 8 &&
+	    event->msg.type == cpu_to_le16(VMC_MSG_KICK)) {
+		u32 raw_link = le32_to_cpu(event->msg.kick.link);
+
+		if (raw_link < VMC_MAX_LINKS)
+			__set_bit(raw_link, kicked);
+		event_post(event);
+		return;
+	}
+	if (!device.event.nr_unhandled) {
+		spin_unlock(&device.event.lock);
+		is_done = device.user->message_early(&event->msg,
+						     event->bytes);
+		spin_lock(&device.event.lock);
+		if (is_done) {
+			vmc_stat_inc(messages_received);
+			if (device.event.vq)
+				event_post(event);
+			return;
+		}
+	}
+	device.event.nr_unhandled++;
+	list_add_tail(&event->node, &device.event.todo);
+}
+
+/* Takes all used events. */
 static void event_drain(void)
 {
 	DECLARE_BITMAP(kicked, VMC_MAX_LINKS);
@@ -293,24 +329,17 @@ static void event_drain(void)
 		more = false;
 		bitmap_zero(kicked, VMC_MAX_LINKS);
 		spin_lock(&device.event.lock);
+		if (device.event.vq)
+			virtqueue_disable_cb(device.event.vq);
+		while (device.event.vq &&
+		       (event = virtqueue_get_buf(device.event.vq, &bytes))) {
+			more = true;
+			event->bytes = bytes;
+			event_take(event, kicked);
+		}
 		if (!device.event.vq) {
 			spin_unlock(&device.event.lock);
 			return;
-		}
-		virtqueue_disable_cb(device.event.vq);
-		while ((event = virtqueue_get_buf(device.event.vq, &bytes))) {
-			more = true;
-			event->bytes = bytes;
-			if (bytes >= sizeof(struct vmc_kick) + 8 &&
-			    event->msg.type == cpu_to_le16(VMC_MSG_KICK)) {
-				u32 raw_link = le32_to_cpu(event->msg.kick.link);
-
-				if (raw_link < VMC_MAX_LINKS)
-					__set_bit(raw_link, kicked);
-				event_post(event);
-				continue;
-			}
-			list_add_tail(&event->node, &device.event.todo);
 		}
 		if (more)
 			virtqueue_kick(device.event.vq);
@@ -507,6 +536,7 @@ static void device_remove(struct virtio_device *vdev)
 	vdev->config->del_vqs(vdev);
 	device_free_buffers();
 	INIT_LIST_HEAD(&device.event.todo);
+	device.event.nr_unhandled = 0;
 	device.vdev = NULL;
 }
 

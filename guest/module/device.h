@@ -11,11 +11,14 @@ struct workqueue_struct;
  * struct vmc_device_user - whom the device calls
  * @message: an event other than KICK, in order, in process context; @bytes is
  *	     what the switch wrote, unchecked
+ * @message_early: likewise in bottom halves, if no earlier event is still
+ *		   unhandled; false: nothing was done, @message shall do it
  * @kick: a KICK came; bottom halves
  * @gone: the device goes away; nothing comes after it; worker, as @message
  */
 struct vmc_device_user {
 	void (*message)(const struct vmc_msg *msg, unsigned int bytes);
+	bool (*message_early)(const struct vmc_msg *msg, unsigned int bytes);
 	void (*kick)(u32 raw_link);
 	void (*gone)(void);
 };

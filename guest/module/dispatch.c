@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What the switch says, and who acts on it. Runs in the device's worker, one
- * message after the other.
+ * message after the other; but answers to CONNECT that come when it has nothing
+ * to do are taken at once.
  */
 #define pr_fmt(fmt) "vmcircuit: " fmt
 #include <linux/err.h>
@@ -141,14 +142,42 @@ static bool is_void(unsigned int type)
 	       type != VMC_MSG_WELCOME;
 }
 
+static bool is_whole(const struct vmc_msg *msg, unsigned int bytes)
+{
+	unsigned int should_bytes = offsetof(struct vmc_msg, raw) +
+		vmc_msg_body_bytes(le16_to_cpu(msg->type));
+
+	return bytes >= should_bytes && le16_to_cpu(msg->bytes) == should_bytes;
+}
+
+static void on_failed(const struct vmc_failed *failed)
+{
+	vmc_connect_failed(le32_to_cpu(failed->cookie),
+			   checked_error(failed->error, ECONNREFUSED));
+}
+
+/*
+ * Bottom halves. The worker may be giving the switch up meanwhile: it marks
+ * links dead, and only then fails the connects.
+ */
+static bool dispatch_early(const struct vmc_msg *msg, unsigned int bytes)
+{
+	unsigned int type = le16_to_cpu(msg->type);
+
+	if ((type != VMC_MSG_CONNECTED && type != VMC_MSG_FAILED) ||
+	    !is_whole(msg, bytes) || is_void(type))
+		return false;
+	if (type == VMC_MSG_CONNECTED)
+		return vmc_connect_answered(&msg->connected);
+	on_failed(&msg->failed);
+	return true;
+}
+
 static void dispatch_message(const struct vmc_msg *msg, unsigned int bytes)
 {
 	unsigned int type = le16_to_cpu(msg->type);
-	unsigned int body_bytes = vmc_msg_body_bytes(type);
 
-	if (bytes < offsetof(struct vmc_msg, raw) + body_bytes ||
-	    le16_to_cpu(msg->bytes) !=
-	    offsetof(struct vmc_msg, raw) + body_bytes) {
+	if (!is_whole(msg, bytes)) {
 		pr_warn_ratelimited("message of type %u has %u bytes, ignored\n",
 				    type, bytes);
 		return;
@@ -176,12 +205,12 @@ static void dispatch_message(const struct vmc_msg *msg, unsigned int bytes)
 		vmc_listen_offered(&msg->offer);
 		break;
 	case VMC_MSG_CONNECTED:
-		vmc_connect_answered(&msg->connected, vmc_attach_generation());
+		if (!vmc_connect_answered(&msg->connected))
+			vmc_connect_reject(&msg->connected,
+					   vmc_attach_generation());
 		break;
 	case VMC_MSG_FAILED:
-		vmc_connect_failed(le32_to_cpu(msg->failed.cookie),
-				   checked_error(msg->failed.error,
-						 ECONNREFUSED));
+		on_failed(&msg->failed);
 		break;
 	case VMC_MSG_RESET:
 		on_reset(&msg->reset);
@@ -201,6 +230,7 @@ static void dispatch_gone(void)
 
 const struct vmc_device_user vmc_dispatch = {
 	.message	= dispatch_message,
+	.message_early	= dispatch_early,
 	.kick		= vmc_link_hear,
 	.gone		= dispatch_gone,
 };
