@@ -183,6 +183,36 @@ static void host_failed(struct vmc_relay *relay, int error)
 		vmc_relay_break(relay, relay->host_error);
 }
 
+/*
+ * Whether the host's peer has sent its last byte already, as a server that
+ * answers and closes does: then one bell tells the guest of both.
+ */
+static bool is_host_over(struct vmc_relay *relay)
+{
+	uint8_t next;
+	ssize_t got = recv(relay->fd, &next, sizeof(next),
+			   MSG_PEEK | MSG_DONTWAIT);
+
+	/* Whoever reads the error takes it away. */
+	if (got < 0 && errno != EAGAIN && errno != EINTR && !relay->host_error)
+		relay->host_error = errno;
+	return !got && !relay->host_error;
+}
+
+/* Bytes are in the guest's ring. */
+static void rx_give(struct vmc_relay *relay, uint32_t bytes)
+{
+	bool is_wanted = vmc_end_produce(&relay->end, bytes);
+
+	if (vmc_relay_vm(relay))
+		vmc_relay_vm(relay)->stats.bytes_in += bytes;
+	if (is_host_over(relay)) {
+		relay->is_rx_over = true;
+		is_wanted |= vmc_end_set_flags(&relay->end, VMC_CTL_FIN);
+	}
+	ring(relay, is_wanted);
+}
+
 static void rx_done(struct vmc_uring_op *op, int result, unsigned int flags)
 {
 	struct vmc_relay *relay = vmc_container_of(op, struct vmc_relay, rx);
@@ -208,9 +238,7 @@ static void rx_done(struct vmc_uring_op *op, int result, unsigned int flags)
 		return;
 	}
 	if (result) {
-		if (vmc_relay_vm(relay))
-			vmc_relay_vm(relay)->stats.bytes_in += (uint32_t)result;
-		ring(relay, vmc_end_produce(&relay->end, (uint32_t)result));
+		rx_give(relay, (uint32_t)result);
 	} else {
 		relay->is_rx_over = true;
 		ring(relay, vmc_end_set_flags(&relay->end, VMC_CTL_FIN));
