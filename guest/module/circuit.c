@@ -200,31 +200,49 @@ static u32 circuit_lie(struct vmc_circuit *circuit, const char *what, u32 raw)
 	return 0;
 }
 
+/* A program's index is unchecked; a lie hits its own circuit, see hints. */
+static u32 circuit_cons(const struct vmc_circuit *circuit)
+{
+	return READ_ONCE(circuit->is_mapped) ?
+	       le32_to_cpu(READ_ONCE(circuit->own->cons)) :
+	       READ_ONCE(circuit->cons);
+}
+
+static u32 circuit_prod(const struct vmc_circuit *circuit)
+{
+	return READ_ONCE(circuit->is_mapped) ?
+	       le32_to_cpu(READ_ONCE(circuit->own->prod)) :
+	       READ_ONCE(circuit->prod);
+}
+
 static u32 circuit_rx_fill(const struct vmc_circuit *circuit, u32 *ret_raw)
 {
 	*ret_raw = le32_to_cpu(smp_load_acquire(&circuit->peer->prod)); /* A' */
-	return vmc_ring_fill(*ret_raw, READ_ONCE(circuit->cons));
+	return vmc_ring_fill(*ret_raw, circuit_cons(circuit));
 }
 
 static u32 circuit_tx_fill(const struct vmc_circuit *circuit, u32 *ret_raw)
 {
 	*ret_raw = le32_to_cpu(smp_load_acquire(&circuit->peer->cons)); /* C' */
-	return vmc_ring_fill(READ_ONCE(circuit->prod), *ret_raw);
+	return vmc_ring_fill(circuit_prod(circuit), *ret_raw);
 }
 
 /**
  * vmc_circuit_readable - bytes that wait to be received
  * @circuit: owned: nobody else moves our index
  *
- * A lie is remembered in is_lying and counts as nothing.
+ * A lie is remembered in is_lying and counts as nothing. While a program moves
+ * the index this is no more than a hint.
  */
 u32 vmc_circuit_readable(struct vmc_circuit *circuit)
 {
 	u32 raw_prod, fill = circuit_rx_fill(circuit, &raw_prod);
 
-	if (unlikely(fill > circuit->rx_bytes))
-		return circuit_lie(circuit, "producer index", raw_prod);
-	return fill;
+	if (likely(fill <= circuit->rx_bytes))
+		return fill;
+	if (circuit->is_mapped)
+		return circuit->rx_bytes;
+	return circuit_lie(circuit, "producer index", raw_prod);
 }
 
 /**
@@ -235,9 +253,11 @@ u32 vmc_circuit_writable(struct vmc_circuit *circuit)
 {
 	u32 raw_cons, fill = circuit_tx_fill(circuit, &raw_cons);
 
-	if (unlikely(fill > circuit->tx_bytes))
-		return circuit_lie(circuit, "consumer index", raw_cons);
-	return circuit->tx_bytes - fill;
+	if (likely(fill <= circuit->tx_bytes))
+		return circuit->tx_bytes - fill;
+	if (circuit->is_mapped)
+		return circuit->tx_bytes;
+	return circuit_lie(circuit, "consumer index", raw_cons);
 }
 
 /**
@@ -336,6 +356,25 @@ void vmc_circuit_await_space(struct vmc_circuit *circuit)
 
 	WRITE_ONCE(circuit->own->space_wait, cpu_to_le32(count));
 	smp_mb(); /* D' */
+}
+
+/**
+ * vmc_circuit_adopt - the program moves the indexes no more
+ * @circuit: was mapped
+ *
+ * Its last indexes are the truth now; if they are impossible is_lying says so.
+ */
+void vmc_circuit_adopt(struct vmc_circuit *circuit)
+{
+	WRITE_ONCE(circuit->prod, le32_to_cpu(READ_ONCE(circuit->own->prod)));
+	WRITE_ONCE(circuit->cons, le32_to_cpu(READ_ONCE(circuit->own->cons)));
+	WRITE_ONCE(circuit->is_mapped, false);
+	vmc_circuit_writable(circuit);
+	/* It may have ended between an index and its bell. */
+	vmc_circuit_produce(circuit, 0);
+	vmc_circuit_consume(circuit, 0);
+	/* It could write what is ours, too. */
+	smp_store_release(&circuit->own->flags, cpu_to_le32(circuit->flags));
 }
 
 /**

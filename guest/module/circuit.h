@@ -37,6 +37,7 @@ struct vmc_circuit {
 	u32 peer_space_wait;
 	enum vmc_state state;
 	bool is_lying;		/* the peer was caught */
+	bool is_mapped;		/* prod and cons in @own are a program's */
 	u32 options_serial;	/* of what we told the uplink last */
 	u32 figures_wanted;	/* of what we asked it last */
 
@@ -65,6 +66,7 @@ void vmc_circuit_produce(struct vmc_circuit *circuit, u32 bytes);
 void vmc_circuit_consume(struct vmc_circuit *circuit, u32 bytes);
 void vmc_circuit_await_data(struct vmc_circuit *circuit);
 void vmc_circuit_await_space(struct vmc_circuit *circuit);
+void vmc_circuit_adopt(struct vmc_circuit *circuit);
 void vmc_circuit_set_flags(struct vmc_circuit *circuit, u32 flags);
 u32 vmc_circuit_peer_flags(const struct vmc_circuit *circuit);
 

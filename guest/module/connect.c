@@ -179,7 +179,8 @@ static void connect_choose(struct sock *sk, vmc_sockaddr *addr, int addr_bytes)
  * @addr_bytes: its length
  * @flags: O_NONBLOCK
  *
- * Return: as connect(2).
+ * Return: as connect(2); -EBUSY for AF_UNSPEC while a program has mapped the
+ * circuit.
  */
 int vmc_connect(struct socket *sock, vmc_sockaddr *addr, int addr_bytes,
 		int flags)
@@ -196,6 +197,11 @@ int vmc_connect(struct socket *sock, vmc_sockaddr *addr, int addr_bytes,
 	if (!shadow)
 		return -ENOMEM;
 	lock_sock(sk);
+	/* Its pages would be another circuit's while a program has them. */
+	if (generic->sa_family == AF_UNSPEC && vs->mapping) {
+		release_sock(sk);
+		return -EBUSY;
+	}
 	if (sock->state == SS_UNCONNECTED && sk->sk_state == TCP_CLOSE &&
 	    shadow->state == SS_UNCONNECTED &&
 	    generic->sa_family != AF_UNSPEC)

@@ -395,6 +395,15 @@ void *vmc_device_map(u64 offset, u64 bytes)
 }
 
 /**
+ * vmc_device_address - where a piece of the window lies in physical memory
+ * @offset: as in vmc_device_map(), which found the piece good
+ */
+phys_addr_t vmc_device_address(u64 offset)
+{
+	return device.window.addr + offset;
+}
+
+/**
  * vmc_device_is_present - whether a switch's device is there
  */
 bool vmc_device_is_present(void)

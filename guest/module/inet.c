@@ -14,6 +14,7 @@
 #include "connect.h"
 #include "inet.h"
 #include "listen.h"
+#include "mapping.h"
 #include "shadow.h"
 #include "sock.h"
 #include "sockopt.h"
@@ -192,7 +193,10 @@ static int inet_ioctl_sock(struct socket *sock, unsigned int cmd,
 			   unsigned long arg)
 {
 	struct socket *shadow = vmc_sk(sock->sk)->shadow;
+	int err = vmc_mapping_ioctl(sock->sk, cmd, arg);
 
+	if (err != -ENOIOCTLCMD)
+		return err;
 	if (READ_ONCE(vmc_sk(sock->sk)->is_fallback))
 		return READ_ONCE(shadow->ops)->ioctl(shadow, cmd, arg);
 	return sock->sk->sk_family == AF_INET6 ? inet6_ioctl(sock, cmd, arg) :
@@ -215,7 +219,7 @@ static int inet_ioctl_sock(struct socket *sock, unsigned int cmd,
 	.getsockopt	= vmc_sockopt_get, \
 	.sendmsg	= vmc_stream_send, \
 	.recvmsg	= vmc_stream_receive, \
-	.mmap		= sock_no_mmap
+	.mmap		= vmc_mapping_map
 
 static const struct proto_ops stream_ops = {
 	.family		= PF_INET,

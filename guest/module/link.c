@@ -110,6 +110,18 @@ struct vmc_link *vmc_link_get(u32 id)
 }
 
 /**
+ * vmc_link_hold - one more reference
+ * @link: a reference is held
+ *
+ * Return: @link.
+ */
+struct vmc_link *vmc_link_hold(struct vmc_link *link)
+{
+	kref_get(&link->ref);
+	return link;
+}
+
+/**
  * vmc_link_put - give a reference back
  * @link: not used by the caller afterwards
  *
@@ -315,6 +327,8 @@ int vmc_link_up(const struct vmc_link_up *up, u32 attachment)
 			       GFP_KERNEL);
 	link->tx = vmc_device_map(le64_to_cpu(up->tx_window), bytes);
 	link->rx = vmc_device_map(le64_to_cpu(up->rx_window), bytes);
+	link->tx_address = vmc_device_address(le64_to_cpu(up->tx_window));
+	link->rx_address = vmc_device_address(le64_to_cpu(up->rx_window));
 	err = -ENOMEM;
 	if (!link->slots || !link->tx || !link->rx)
 		goto unmap_link;

@@ -22,6 +22,8 @@ struct vmc_link {
 	u32 attachment;		/* for vmc_device_send() */
 	u64 segment_bytes;
 	bool is_uplink;		/* the peer is the switch, with a host socket */
+	phys_addr_t tx_address;	/* of the two segments, for mappings */
+	phys_addr_t rx_address;
 	struct vmc_segment_header *tx;
 	const struct vmc_segment_header *rx;
 	char peer[VMC_NAME_BYTES];
@@ -49,6 +51,7 @@ void vmc_link_down(const struct vmc_link_down *down, u32 attachment,
 		   void (*break_circuit)(struct vmc_circuit *circuit));
 void vmc_link_down_all(void (*break_circuit)(struct vmc_circuit *circuit));
 struct vmc_link *vmc_link_get(u32 id);
+struct vmc_link *vmc_link_hold(struct vmc_link *link);
 void vmc_link_put(struct vmc_link *link);
 int vmc_link_seat(struct vmc_link *link, u32 slot, struct vmc_circuit *circuit);
 void vmc_link_unseat(struct vmc_link *link, u32 slot,

@@ -38,6 +38,7 @@
 #include "compat.h"
 #include "device.h"
 #include "link.h"
+#include "mapping.h"
 #include "sock.h"
 #include "stats.h"
 #include "uplink.h"
@@ -78,6 +79,7 @@ void vmc_sock_init(struct sock *sk)
 	vs->shadow = NULL;
 	RCU_INIT_POINTER(vs->circuit, NULL);
 	vs->listener = NULL;
+	vs->mapping = NULL;
 	vs->is_fallback = false;
 	vs->has_mirrored_error = false;
 	vs->wants_space = false;
@@ -278,6 +280,7 @@ static void sock_lose_circuit(struct sock *sk)
 	if (!circuit)
 		return;
 	vmc_sock_break(sk, ECONNRESET);
+	vmc_mapping_lose(sk);
 	RCU_INIT_POINTER(vmc_sk(sk)->circuit, NULL);
 	vmc_circuit_release(circuit);
 }
@@ -290,6 +293,7 @@ void vmc_sock_run_deferred(struct sock *sk)
 {
 	struct vmc_sock *vs = vmc_sk(sk);
 
+	vmc_mapping_run_deferred(sk);
 	if (test_and_clear_bit(VMC_DEFERRED_UPDATE, &vs->deferred))
 		vmc_sock_update(sk);
 	if (test_and_clear_bit(VMC_DEFERRED_RESET, &vs->deferred))

@@ -9,6 +9,7 @@
 
 struct vmc_circuit;
 struct vmc_listener;
+struct vmc_mapping;
 
 /* The names of a connection's two ends, as the wire has them. */
 struct vmc_names {
@@ -22,6 +23,7 @@ enum vmc_deferred {
 	VMC_DEFERRED_RESET,	/* break with reset_error */
 	VMC_DEFERRED_LINK_DOWN,	/* let the circuit go, its link is dead */
 	VMC_DEFERRED_ANSWER,	/* the connect is answered */
+	VMC_DEFERRED_UNMAPPED,	/* take the indexes back from the program */
 };
 
 /**
@@ -32,6 +34,7 @@ enum vmc_deferred {
  * @shadow: the TCP socket inside. Set at creation; an accepted circuit gets it
  *	    when the first option is asked for (vmc_shadow_get()).
  * @circuit: RCU; written under the socket's lock
+ * @mapping: while programs have mapped the circuit; see mapping.c
  * @listener: from the first listen() on, freed with the socket
  */
 struct vmc_sock {
@@ -52,6 +55,7 @@ struct vmc_sock {
 	unsigned long deferred;
 	int reset_error;
 	int answer_error;	/* of the connect, 0: it has a circuit */
+	struct vmc_mapping *mapping;
 
 	struct list_head accept_node;	/* the listener's lock */
 };

@@ -132,6 +132,9 @@ static int circuit_send(struct sock *sk, struct msghdr *msg, long timeo)
 			goto stop;
 		if (!msg_data_left(msg))
 			return sent;
+		err = -EBUSY;
+		if (circuit->is_mapped)
+			goto stop;
 		if (vmc_circuit_peer_flags(circuit) &
 		    (VMC_CTL_GONE | VMC_CTL_RST)) {
 			vmc_sock_update(sk);
@@ -176,7 +179,7 @@ stop:
  * MSG_MORE and TCP_CORK may hold data back, they need not; a ring has no
  * packets to fill, so what is written is there.
  *
- * Return: as sendmsg(2).
+ * Return: as sendmsg(2); -EBUSY while a program has mapped the circuit.
  */
 int vmc_stream_send(struct socket *sock, struct msghdr *msg, size_t bytes)
 {
@@ -308,6 +311,8 @@ static int circuit_receive(struct sock *sk, struct msghdr *msg, size_t bytes,
 		u32 skip = flags & MSG_PEEK ? received : 0;
 
 		circuit = vmc_sock_circuit(sk);
+		if (circuit && circuit->is_mapped)
+			return received ?: -EBUSY;
 		n = circuit ? receive_some(circuit, msg, skip,
 					   bytes - received, flags) : 0;
 		if (n < 0) {
@@ -358,7 +363,7 @@ static int circuit_receive(struct sock *sk, struct msghdr *msg, size_t bytes,
  * @bytes: room there
  * @flags: MSG_
  *
- * Return: as recvmsg(2).
+ * Return: as recvmsg(2); -EBUSY while a program has mapped the circuit.
  */
 int vmc_stream_receive(struct socket *sock, struct msghdr *msg, size_t bytes,
 		       int flags)

@@ -197,7 +197,7 @@ def test_all_control_pages_spoilt_leave_the_kernel_sound(world, server,
     segment, _ = lied
     client.run("socks = [connect() for _ in range(10)]")
     server.run("accepted = [s.accept()[0] for _ in range(10)]")
-    for slot in range(64):
+    for slot in range(2048):
         segment.put(segment.ctl(slot, segment.PROD), 0x7fffffff)
     server.run("""
 ends = []
@@ -217,7 +217,7 @@ def test_lies_are_logged_with_a_limit(world, server, client, lied):
     server.look()
     client.run("socks = [connect() for _ in range(40)]")
     server.run("accepted = [s.accept()[0] for _ in range(40)]")
-    for slot in range(128):
+    for slot in range(2048):
         segment.put(segment.ctl(slot, segment.PROD), 0x7fffffff)
     server.run("""
 for b in accepted:
