@@ -49,6 +49,35 @@ void vmc_end_init(struct vmc_end *end, void *tx_segment,
 }
 
 /**
+ * vmc_end_resume - take an end over from whoever had it
+ * @end: overwritten
+ * @own: our control page, with the indexes where the last owner left them
+ * @peer: the peer's control page
+ * @tx: the ring that we fill
+ * @tx_bytes: its size, a power of two
+ * @rx: the ring that the peer fills
+ * @rx_bytes: its size, a power of two
+ *
+ * Nobody else moves the indexes from here on. Waits that the last owner has
+ * answered are answered once more, which does no harm.
+ */
+void vmc_end_resume(struct vmc_end *end, struct vmc_ctl *own,
+		    const struct vmc_ctl *peer, uint8_t *tx, uint32_t tx_bytes,
+		    const uint8_t *rx, uint32_t rx_bytes)
+{
+	memset(end, 0, sizeof(*end));
+	end->own = own;
+	end->peer = peer;
+	end->tx = tx;
+	end->rx = rx;
+	end->tx_bytes = tx_bytes;
+	end->rx_bytes = rx_bytes;
+	end->prod = vmc_shared_load32(&own->prod);
+	end->cons = vmc_shared_load32(&own->cons);
+	end->flags = vmc_shared_load32(&own->flags);
+}
+
+/**
  * vmc_end_readable - bytes that wait to be received
  * @end: the end
  *

@@ -36,6 +36,10 @@ void vmc_end_init(struct vmc_end *end, void *tx_segment,
 		  uint64_t tx_offset, uint32_t tx_bytes,
 		  uint64_t rx_offset, uint32_t rx_bytes);
 
+void vmc_end_resume(struct vmc_end *end, struct vmc_ctl *own,
+		    const struct vmc_ctl *peer, uint8_t *tx, uint32_t tx_bytes,
+		    const uint8_t *rx, uint32_t rx_bytes);
+
 uint32_t vmc_end_readable(struct vmc_end *end);
 uint32_t vmc_end_writable(struct vmc_end *end);
 uint8_t *vmc_end_tx_span(struct vmc_end *end, uint32_t writable_bytes,

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef VMC_LIB_TRANSPORT_H
+#define VMC_LIB_TRANSPORT_H
+
+#include <stdbool.h>
+
+#include "lib/vmcircuit.h"
+
+/*
+ * How a connection moves bytes: one for each vmc_kind. The functions mean what
+ * those of vmcircuit.h mean, for one kind.
+ */
+struct vmc_transport {
+	enum vmc_kind kind;
+	void (*destroy)(struct vmc_connection *connection);
+	ssize_t (*reserve)(struct vmc_connection *connection, size_t bytes,
+			   void **ret_span);
+	int (*commit)(struct vmc_connection *connection, size_t bytes);
+	ssize_t (*peek)(struct vmc_connection *connection, size_t bytes,
+			const void **ret_span);
+	int (*release)(struct vmc_connection *connection, size_t bytes);
+	/* Whether a wait would end, without a system call; may miss an end. */
+	bool (*probe)(struct vmc_connection *connection, unsigned int what);
+	size_t (*unsent)(const struct vmc_connection *connection);
+};
+
+struct vmc_connection {
+	const struct vmc_transport *transport;
+	int fd;
+	uint32_t spin_us;
+};
+
+int vmc_mapped_open(int fd, struct vmc_connection **ret_connection);
+int vmc_buffered_open(int fd, struct vmc_connection **ret_connection);
+int vmc_socket_error(int fd);
+
+#endif /* VMC_LIB_TRANSPORT_H */
