@@ -334,21 +334,22 @@ def show_status(demo):
               + "".join(f"  {line}\n" for line in text.splitlines()), end="")
 
 
-def build_echo():
-    """Link the static program, in the tree that has the guest's libc."""
-    ECHO.parent.mkdir(parents=True, exist_ok=True)
-    source = CHECKOUT / "demo/echo.c"
-    if ECHO.exists() and ECHO.stat().st_mtime > source.stat().st_mtime:
+def build(target, *sources, options=()):
+    """Make a program for guests, in the tree that has their libc."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    sources = [CHECKOUT / source for source in sources]
+    if target.exists() and all(target.stat().st_mtime > source.stat().st_mtime
+                               for source in sources):
         return
     subprocess.run([CHECKOUT / "lab/lab", "build-shell", "--", "gcc", "-O2",
-                    "-static", "-Wall", "-o", ECHO, source], check=True,
-                   cwd=CHECKOUT)
+                    "-Wall", "-D_GNU_SOURCE", "-I", CHECKOUT, *options,
+                    "-o", target, *sources], check=True, cwd=CHECKOUT)
 
 
 def perform(arguments):
     """The whole demo; returns the result for build/demo.json."""
     begin = time.monotonic()
-    build_echo()
+    build(ECHO, "demo/echo.c", options=["-static"])
     say("booting two guests: circuits and virtio side by side")
     with Cluster(2, net="virtio" if arguments.baseline else "both",
                  memory=1024, cpus=1, prefix="vm", instance="demo") as cluster:

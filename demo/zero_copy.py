@@ -1,0 +1,158 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Zero copy, measured: two guests, one circuit, in place and copied.
+
+The same touching of the same data (demo/touch.c) is done by programs that work
+in their rings through libvmcircuit, by programs that know send() and recv()
+only, and in one guest's own memory. The module's counters show that the
+programs in place were copied nothing.
+"""
+
+import argparse
+import json
+import re
+import statistics
+import subprocess
+import sys
+
+from demo import CHECKOUT, Cluster, DemoError, LabError, build, run, say, \
+    wait_listening
+
+RESULT = CHECKOUT / "build/demo-zero-copy.json"
+TOUCH = CHECKOUT / "build/demo/touch"
+SOURCES = ("demo/touch.c", "examples/dial.c", "lib/connection.c",
+           "lib/mapped.c", "lib/buffered.c", "lib/end.c")
+ROUNDS = 5
+SECONDS = 3
+SERVER = "10.77.0.2"
+TOUCH_PORT, SERVE_PORT, SPIN_PORT = "9100", "9101", "9102"
+SPIN_US = "1000"
+
+# What the ratio of one row to another shall be.
+TARGETS = {"in place / copied": 2.0, "in place / own memory": 0.85,
+           "in place / own memory, one half": None}
+
+
+def copied_bytes(vm):
+    counters = json.loads(run(vm, "vmcircuit", "status", "--json"))["counters"]
+    return counters["bytes_sent"] + counters["bytes_received"]
+
+
+def spawn(vm, *words):
+    """Start a server in a guest, whose port is the last word; its pid."""
+    pid = vm.spawn(list(words))
+    wait_listening(vm, int(words[-1]))
+    return pid
+
+
+def touch(client, server, *options):
+    """Gbyte/s until the consumer had touched everything."""
+    consumer = spawn(server, "/tmp/touch", "listen", *options, TOUCH_PORT)
+    out = run(client, "/tmp/touch", "send", *options, SERVER, TOUCH_PORT,
+              str(SECONDS))
+    run(server, "tail", f"--pid={consumer}", "-f", "/dev/null")
+    return json.loads(out)["bytes_per_second"] / 1e9
+
+
+def in_place(client, server):
+    before = [copied_bytes(vm) for vm in (client, server)]
+    value = touch(client, server)
+    if before != [copied_bytes(vm) for vm in (client, server)]:
+        raise DemoError("the module copied bytes of programs in place")
+    return value
+
+
+def own_memory(client):
+    """Gbyte/s of one guest that does both, and of its slower half: what two
+    guests could do at best, if their caches were one."""
+    lines = run(client, "/tmp/touch", "memory", str(SECONDS)).splitlines()
+    rates = {row["how"]: row["bytes_per_second"] / 1e9
+             for row in map(json.loads, lines)}
+    return rates["both"], min(rates["produce"], rates["consume"])
+
+
+def round_trip(client, port, *options):
+    """Median microseconds of 64 bytes there and back."""
+    out = run(client, "vmc-serve", *options, "-n", "5000", SERVER, port)
+    return float(re.search(r"in place: median ([\d.]+) us", out)[1])
+
+
+def measure(client, server):
+    both, half = own_memory(client)
+    return {
+        "in place": (in_place(client, server), "GB/s"),
+        "copied": (touch(client, server, "-c"), "GB/s"),
+        "own memory": (both, "GB/s"),
+        "own memory, one half": (half, "GB/s"),
+        "round trip, sleeping": (round_trip(client, SERVE_PORT), "us"),
+        "round trip, spinning": (round_trip(client, SPIN_PORT, "-s", SPIN_US),
+                                 "us"),
+    }
+
+
+def rounds(client, server):
+    samples = {}
+    for number in range(1, ROUNDS + 1):
+        values = measure(client, server)
+        for what, (value, unit) in values.items():
+            samples.setdefault(what, {"unit": unit, "samples": []})
+            samples[what]["samples"].append(value)
+        say(f"round {number} of {ROUNDS}: "
+            + ", ".join(f"{what} {value:.2f} {unit}"
+                        for what, (value, unit) in values.items()))
+    return samples
+
+
+def summary(samples):
+    for row in samples.values():
+        row["median"] = statistics.median(row["samples"])
+    ratios = {}
+    for name, target in TARGETS.items():
+        above, below = (samples[what]["samples"] for what in name.split(" / "))
+        # Pair by pair, so that what disturbs a round disturbs both.
+        ratios[name] = {"ratio": statistics.median(
+            a / b for a, b in zip(above, below)), "target": target}
+    return {"rows": samples, "ratios": ratios}
+
+
+def show(table):
+    print(f"\nmedian of {ROUNDS}")
+    for what, row in table["rows"].items():
+        print(f"  {what:32}{row['median']:>10.2f} {row['unit']}")
+    for name, row in table["ratios"].items():
+        goal = f"  target {row['target']:.2f}" if row["target"] else ""
+        low = "  below" if row["ratio"] < (row["target"] or 0) else ""
+        print(f"  {name:32}{row['ratio']:>10.2f}{goal}{low}")
+    print("  copied by the kernel for the programs in place: 0 bytes")
+
+
+def perform():
+    build(TOUCH, *SOURCES)
+    say("booting two guests")
+    with Cluster(2, net="circuit", memory=1024, cpus=1, prefix="vm",
+                 instance="demo") as cluster:
+        client, server = cluster.vms
+        for vm in cluster.vms:
+            vm.push(TOUCH, "/tmp/touch")
+        spawn(server, "vmc-serve", SERVE_PORT)
+        spawn(server, "vmc-serve", "-s", SPIN_US, SPIN_PORT)
+        return summary(rounds(client, server))
+
+
+def main():
+    argparse.ArgumentParser(
+        description="Measure programs that work in place in their circuit's "
+        "rings beside such as copy. Writes "
+        f"{RESULT.relative_to(CHECKOUT)}.").parse_args()
+    try:
+        table = perform()
+    except (DemoError, LabError, subprocess.SubprocessError) as error:
+        say(f"FAILED: {error}")
+        return 1
+    RESULT.write_text(json.dumps(table, indent=2) + "\n")
+    show(table)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
