@@ -24,13 +24,15 @@ SOURCES = ("demo/touch.c", "examples/dial.c", "lib/connection.c",
            "lib/mapped.c", "lib/buffered.c", "lib/end.c")
 ROUNDS = 5
 SECONDS = 3
-SERVER = "10.77.0.2"
-TOUCH_PORT, SERVE_PORT, SPIN_PORT = "9100", "9101", "9102"
+SERVER, VIRTIO = "10.77.0.2", "10.78.0.2"
+TOUCH_PORT, SERVE_PORT, SPIN_PORT, COPY_PORT = "9100", "9101", "9102", "9103"
+FILE, FILE_MIB = "/tmp/file", 128
 SPIN_US = "1000"
 
 # What the ratio of one row to another shall be.
 TARGETS = {"in place / copied": 2.0, "in place / own memory": 0.85,
-           "in place / own memory, one half": None}
+           "in place / own memory, one half": None,
+           "vmc-cp, circuit / vmc-cp, virtio": None}
 
 
 def copied_bytes(vm):
@@ -77,6 +79,24 @@ def round_trip(client, port, *options):
     return float(re.search(r"in place: median ([\d.]+) us", out)[1])
 
 
+def copy_file(client, server, address, kind):
+    """Gbit/s of a file sent with vmc-cp, compared by checksum."""
+    receiver = spawn(server, "sh", "-c", "exec vmc-cp -l $0 /tmp/copy",
+                     COPY_PORT)
+    out = client.exec(["vmc-cp", FILE, address, COPY_PORT], timeout=60)
+    run(server, "tail", f"--pid={receiver}", "-f", "/dev/null")
+    told = re.search(rf"([\d.]+) Gbit/s, over a {kind}", out.err)
+    if out.rc or not told:
+        raise DemoError(f"vmc-cp to {address}: {out.err.strip()}")
+    if checksum(client, FILE) != checksum(server, "/tmp/copy"):
+        raise DemoError(f"vmc-cp to {address} changed the file")
+    return float(told[1])
+
+
+def checksum(vm, path):
+    return run(vm, "md5sum", path).split()[0]
+
+
 def measure(client, server):
     both, half = own_memory(client)
     return {
@@ -87,6 +107,10 @@ def measure(client, server):
         "round trip, sleeping": (round_trip(client, SERVE_PORT), "us"),
         "round trip, spinning": (round_trip(client, SPIN_PORT, "-s", SPIN_US),
                                  "us"),
+        "vmc-cp, circuit": (copy_file(client, server, SERVER, "circuit"),
+                            "Gbit/s"),
+        "vmc-cp, virtio": (copy_file(client, server, VIRTIO, "socket"),
+                           "Gbit/s"),
     }
 
 
@@ -118,22 +142,24 @@ def summary(samples):
 def show(table):
     print(f"\nmedian of {ROUNDS}")
     for what, row in table["rows"].items():
-        print(f"  {what:32}{row['median']:>10.2f} {row['unit']}")
+        print(f"  {what:34}{row['median']:>10.2f} {row['unit']}")
     for name, row in table["ratios"].items():
         goal = f"  target {row['target']:.2f}" if row["target"] else ""
         low = "  below" if row["ratio"] < (row["target"] or 0) else ""
-        print(f"  {name:32}{row['ratio']:>10.2f}{goal}{low}")
+        print(f"  {name:34}{row['ratio']:>10.2f}{goal}{low}")
     print("  copied by the kernel for the programs in place: 0 bytes")
 
 
 def perform():
     build(TOUCH, *SOURCES)
     say("booting two guests")
-    with Cluster(2, net="circuit", memory=1024, cpus=1, prefix="vm",
+    with Cluster(2, net="both", memory=1024, cpus=1, prefix="vm",
                  instance="demo") as cluster:
         client, server = cluster.vms
         for vm in cluster.vms:
             vm.push(TOUCH, "/tmp/touch")
+        run(client, "sh", "-c",
+            f"head -c {FILE_MIB}M /dev/urandom >{FILE}")
         spawn(server, "vmc-serve", SERVE_PORT)
         spawn(server, "vmc-serve", "-s", SPIN_US, SPIN_PORT)
         return summary(rounds(client, server))

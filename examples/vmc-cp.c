@@ -93,7 +93,8 @@ static uint64_t read_answer(struct vmc_connection *connection)
 			     got ? strerror((int)-got) : "no answer");
 		memcpy(answer + done, span, (size_t)got);
 		done += (size_t)got;
-		vmc_release(connection, (size_t)got);
+		if (vmc_release(connection, (size_t)got))
+			errx(1, "the receiver is gone");
 	}
 	memcpy(&bytes, answer, sizeof(bytes));
 	return le64toh(bytes);
@@ -172,7 +173,8 @@ static uint64_t receive_all(struct vmc_connection *connection, int file)
 		put = write(file, span, (size_t)got);
 		if (put < 0)
 			err(1, "writing");
-		vmc_release(connection, (size_t)put);
+		if (vmc_release(connection, (size_t)put))
+			errx(1, "receiving: the sender is gone");
 		total += (uint64_t)put;
 	}
 }

@@ -73,8 +73,8 @@ static ssize_t answer_some(struct vmc_connection *connection)
 	if (room < 0)
 		return room;
 	memcpy(answer, request, (size_t)room);
-	vmc_release(connection, (size_t)room);
-	return vmc_commit(connection, (size_t)room) ?: 1;
+	return vmc_release(connection, (size_t)room) ?:
+	       vmc_commit(connection, (size_t)room) ?: 1;
 }
 
 static void serve(const char *address, const char *port, uint32_t spin_us)
@@ -117,7 +117,8 @@ static void ask_once(struct vmc_connection *connection, size_t bytes)
 		n = vmc_peek(connection, bytes - received, &answer);
 		if (n > 0) {
 			received += (size_t)n;
-			vmc_release(connection, (size_t)n);
+			if (vmc_release(connection, (size_t)n))
+				errx(1, "the server is gone");
 		} else if (n == -EAGAIN) {
 			n = vmc_wait(connection, sent < bytes ?
 				     VMC_WAIT_DATA | VMC_WAIT_SPACE :
@@ -173,7 +174,7 @@ static void ask(const char *host, const char *port, uint32_t count,
 
 int main(int argc, char **argv)
 {
-	uint32_t count = 10000, bytes = 64, spin_us = 0;
+	uint32_t count = 0, bytes = 0, spin_us = 0;
 	const char *address = NULL;
 	int option;
 
@@ -201,10 +202,11 @@ int main(int argc, char **argv)
 	}
 	argv += optind;
 	argc -= optind;
-	if (argc == 1) {
+	if (argc == 1 && !count && !bytes) {
 		serve(address, argv[0], spin_us);
-	} else if (argc == 2 && count && bytes && !address) {
-		ask(argv[0], argv[1], count, bytes, spin_us);
+	} else if (argc == 2 && !address) {
+		ask(argv[0], argv[1], count ? count : 10000,
+		    bytes ? bytes : 64, spin_us);
 	} else {
 		usage(stderr);
 		return 2;

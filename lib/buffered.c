@@ -4,6 +4,7 @@
  * and emptied by recv() and send().
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -23,6 +24,8 @@ struct buffered {
 	struct vmc_connection connection;
 	struct buffer tx;
 	struct buffer rx;
+	bool is_reserved;	/* somebody writes behind tx.end */
+	int error;		/* the connection's, once and for all */
 };
 
 static struct buffered *buffered_of(const struct vmc_connection *connection)
@@ -30,27 +33,39 @@ static struct buffered *buffered_of(const struct vmc_connection *connection)
 	return (struct buffered *)connection;
 }
 
-static void buffer_take(struct buffer *buffer, size_t bytes)
+static size_t buffer_fill(const struct buffer *buffer)
 {
-	buffer->begin += bytes;
-	if (buffer->begin == buffer->end)
-		buffer->begin = buffer->end = 0;
+	return buffer->end - buffer->begin;
 }
 
-static void destroy(struct vmc_connection *connection)
+static void buffer_restart(struct buffer *buffer)
 {
-	struct buffered *buffered = buffered_of(connection);
+	buffer->begin = 0;
+	buffer->end = 0;
+}
 
+static void buffered_free(struct buffered *buffered)
+{
 	free(buffered->tx.bytes);
 	free(buffered->rx.bytes);
 	free(buffered);
+}
+
+static int destroy(struct vmc_connection *connection)
+{
+	struct buffered *buffered = buffered_of(connection);
+
+	if (buffer_fill(&buffered->rx) && !buffered->error)
+		return -EBUSY;
+	buffered_free(buffered);
+	return 0;
 }
 
 static size_t unsent(const struct vmc_connection *connection)
 {
 	const struct buffered *buffered = buffered_of(connection);
 
-	return buffered->tx.end - buffered->tx.begin;
+	return buffered->error ? 0 : buffer_fill(&buffered->tx);
 }
 
 /* As much as the socket takes now. */
@@ -59,16 +74,19 @@ static int send_waiting(struct buffered *buffered)
 	struct buffer *tx = &buffered->tx;
 	ssize_t sent;
 
-	while (tx->begin < tx->end) {
+	while (!buffered->error && buffer_fill(tx)) {
 		sent = send(buffered->connection.fd, tx->bytes + tx->begin,
-			    tx->end - tx->begin, MSG_DONTWAIT | MSG_NOSIGNAL);
+			    buffer_fill(tx), MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (sent < 0 && errno == EINTR)
 			continue;
+		if (sent < 0 && errno == EAGAIN)
+			break;
 		if (sent < 0)
-			return errno == EAGAIN ? 0 : -errno;
-		buffer_take(tx, (size_t)sent);
+			buffered->error = errno;
+		else
+			tx->begin += (size_t)sent;
 	}
-	return 0;
+	return -buffered->error;
 }
 
 static ssize_t reserve(struct vmc_connection *connection, size_t bytes,
@@ -77,12 +95,16 @@ static ssize_t reserve(struct vmc_connection *connection, size_t bytes,
 	struct buffered *buffered = buffered_of(connection);
 	struct buffer *tx = &buffered->tx;
 	int error = send_waiting(buffered);
-	size_t room = BUFFER_BYTES - tx->end;
+	size_t room;
 
 	if (error)
 		return error;
+	if (!buffered->is_reserved && !buffer_fill(tx))
+		buffer_restart(tx);
+	room = BUFFER_BYTES - tx->end;
 	if (!room)
 		return -EAGAIN;
+	buffered->is_reserved = true;
 	*ret_span = tx->bytes + tx->end;
 	return (ssize_t)(room < bytes ? room : bytes);
 }
@@ -92,32 +114,39 @@ static int commit(struct vmc_connection *connection, size_t bytes)
 	struct buffered *buffered = buffered_of(connection);
 
 	buffered->tx.end += bytes;
+	if (bytes)
+		buffered->is_reserved = false;
 	return send_waiting(buffered);
 }
 
 static ssize_t peek(struct vmc_connection *connection, size_t bytes,
 		    const void **ret_span)
 {
-	struct buffer *rx = &buffered_of(connection)->rx;
+	struct buffered *buffered = buffered_of(connection);
+	struct buffer *rx = &buffered->rx;
 	ssize_t got;
 
-	if (rx->begin == rx->end) {
+	if (!buffer_fill(rx)) {
+		if (buffered->error)
+			return -buffered->error;
+		buffer_restart(rx);
 		do {
 			got = recv(connection->fd, rx->bytes, BUFFER_BYTES,
 				   MSG_DONTWAIT);
 		} while (got < 0 && errno == EINTR);
+		if (got < 0 && errno != EAGAIN)
+			buffered->error = errno;
 		if (got <= 0)
 			return got < 0 ? -errno : 0;
 		rx->end = (size_t)got;
 	}
 	*ret_span = rx->bytes + rx->begin;
-	return (ssize_t)(rx->end - rx->begin < bytes ? rx->end - rx->begin :
-						       bytes);
+	return (ssize_t)(buffer_fill(rx) < bytes ? buffer_fill(rx) : bytes);
 }
 
 static int release(struct vmc_connection *connection, size_t bytes)
 {
-	buffer_take(&buffered_of(connection)->rx, bytes);
+	buffered_of(connection)->rx.begin += bytes;
 	return 0;
 }
 
@@ -167,7 +196,7 @@ int vmc_buffered_open(int fd, struct vmc_connection **ret_connection)
 	buffered->tx.bytes = malloc(BUFFER_BYTES);
 	buffered->rx.bytes = malloc(BUFFER_BYTES);
 	if (!buffered->tx.bytes || !buffered->rx.bytes) {
-		destroy(&buffered->connection);
+		buffered_free(buffered);
 		return -ENOMEM;
 	}
 	*ret_connection = &buffered->connection;

@@ -17,9 +17,8 @@
  *	poll() and socket options are as always.
  * @ret_connection: ended with vmc_detach()
  *
- * Return: 0, or -ENOTCONN, -ENOTSOCK, -EPROTOTYPE for a socket that is no
- * stream, -EAGAIN while another thread is in a call on the socket, -ENOMEM,
- * -EMFILE.
+ * Return: 0, or -EBADF, -ENOTSOCK, -EPROTOTYPE for a socket that is no stream,
+ * -ENOTCONN, -EAGAIN while another thread is in a call on the socket, -ENOMEM.
  */
 int vmc_attach(int fd, struct vmc_connection **ret_connection)
 {
@@ -43,16 +42,16 @@ int vmc_attach(int fd, struct vmc_connection **ret_connection)
  * The socket stays open and connected; send() and recv() go on where the last
  * commit and release were.
  *
- * Return: 0, or -EAGAIN when bytes that were committed are still in the
- * buffer: vmc_flush() first.
+ * Return: 0, or, for a socket that is no circuit, -EAGAIN when bytes that were
+ * committed are still in the buffer (vmc_flush() first) and -EBUSY when bytes
+ * that came are (vmc_release() them first). Not after an error of the
+ * connection.
  */
 int vmc_detach(struct vmc_connection *connection)
 {
-	if (connection->transport->unsent(connection) &&
-	    !vmc_socket_error(connection->fd))
+	if (connection->transport->unsent(connection))
 		return -EAGAIN;
-	connection->transport->destroy(connection);
-	return 0;
+	return connection->transport->destroy(connection);
 }
 
 /**
@@ -169,10 +168,14 @@ static unsigned int what_is_ready(struct vmc_connection *connection,
 	return ready;
 }
 
-static unsigned int spin(struct vmc_connection *connection, unsigned int what)
+static unsigned int spin(struct vmc_connection *connection, unsigned int what,
+			 int timeout_ms)
 {
-	uint64_t end_us = now_us() + connection->spin_us;
+	uint64_t limit_us = connection->spin_us, end_us;
 
+	if (timeout_ms >= 0 && (uint64_t)timeout_ms * 1000 < limit_us)
+		limit_us = (uint64_t)timeout_ms * 1000;
+	end_us = now_us() + limit_us;
 	while (!connection->transport->probe(connection, what) &&
 	       now_us() < end_us)
 		;
@@ -208,7 +211,7 @@ int vmc_wait(struct vmc_connection *connection, unsigned int what,
 						0) * 1000;
 	struct pollfd poll_fd = { .fd = connection->fd };
 	unsigned int ready;
-	int nr;
+	int left_ms;
 
 	if (!what || (what & ~(VMC_WAIT_DATA | VMC_WAIT_SPACE)))
 		return -EINVAL;
@@ -216,13 +219,13 @@ int vmc_wait(struct vmc_connection *connection, unsigned int what,
 		poll_fd.events |= POLLIN;
 	if (what & VMC_WAIT_SPACE)
 		poll_fd.events |= POLLOUT;
-	ready = spin(connection, what);
+	ready = spin(connection, what, timeout_ms);
 	while (!ready) {
-		nr = poll(&poll_fd, 1, remaining_ms(end_us, timeout_ms));
-		if (nr < 0)
+		left_ms = remaining_ms(end_us, timeout_ms);
+		if (poll(&poll_fd, 1, left_ms) < 0)
 			return -errno;
 		ready = what_is_ready(connection, what);
-		if (!ready && !nr)
+		if (!ready && !left_ms)
 			return 0;
 	}
 	return (int)ready;

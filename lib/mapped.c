@@ -5,6 +5,7 @@
  * that sleeps, and by poll() to wake us; see proto/mapping.h.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -43,7 +44,7 @@ static void unmap(void *area, size_t bytes)
 		munmap(area, bytes);
 }
 
-static void destroy(struct vmc_connection *connection)
+static int destroy(struct vmc_connection *connection)
 {
 	struct mapped *mapped = mapped_of(connection);
 
@@ -52,6 +53,7 @@ static void destroy(struct vmc_connection *connection)
 	unmap(mapped->end.tx, tx_area_bytes(mapped));
 	unmap((void *)mapped->end.rx, rx_area_bytes(mapped));
 	free(mapped);
+	return 0;
 }
 
 /*
@@ -74,20 +76,26 @@ static int ring(struct mapped *mapped)
 }
 
 /*
- * Nothing can be had: is that the end? What the switch says of a circuit stands
- * in no page, so only the kernel can tell.
+ * Nothing can be had: is that the end? What the program asked of its own socket,
+ * and what the switch says of a circuit, stands in no page; only the kernel can
+ * tell. @end_events: what poll() says at the end, beside POLLERR.
+ *
+ * Return: 0 at that end, -EAGAIN, or an error.
  */
-static int check_alive(struct mapped *mapped, uint32_t flags)
+static int check_alive(struct mapped *mapped, uint32_t flags, short end_events)
 {
-	int error;
+	struct pollfd poll_fd = {
+		.fd = mapped->connection.fd,
+		.events = end_events,
+	};
 
 	if (mapped->end.is_lying || (flags & VMC_CTL_RST))
 		return fail(mapped, ECONNRESET);
-	error = vmc_socket_error(mapped->connection.fd);
-	if (!error)
+	if (poll(&poll_fd, 1, 0) < 0)
 		return -EAGAIN;
-	mapped->error = error;
-	return -error;
+	if (poll_fd.revents & POLLERR)
+		return fail(mapped, ECONNRESET);
+	return poll_fd.revents & end_events ? 0 : -EAGAIN;
 }
 
 static ssize_t reserve(struct vmc_connection *connection, size_t bytes,
@@ -107,7 +115,7 @@ static ssize_t reserve(struct vmc_connection *connection, size_t bytes,
 		return -EPIPE;
 	room = vmc_end_writable(end);
 	if (!room)
-		return check_alive(mapped, flags);
+		return check_alive(mapped, flags, POLLHUP) ?: -EPIPE;
 	*ret_span = end->tx + (end->prod & (end->tx_bytes - 1));
 	return room < bytes ? room : (ssize_t)bytes;
 }
@@ -128,29 +136,37 @@ static ssize_t peek(struct vmc_connection *connection, size_t bytes,
 	struct mapped *mapped = mapped_of(connection);
 	struct vmc_end *end = &mapped->end;
 	uint32_t flags, fill;
+	int error = -EAGAIN;
 
 	if (mapped->error)
 		return -mapped->error;
 	/* In this order: who sees FIN sees the final index. */
 	flags = vmc_end_peer_flags(end);
 	fill = vmc_end_readable(end);
-	if (fill) {
-		*ret_span = end->rx + (end->cons & (end->rx_bytes - 1));
-		return fill < bytes ? fill : (ssize_t)bytes;
+	if (!fill) {
+		error = flags & VMC_CTL_FIN && !(flags & VMC_CTL_RST) ? 0 :
+			check_alive(mapped, flags, POLLRDHUP | POLLHUP);
+		/* The kernel may know of a FIN and of bytes before it. */
+		fill = error ? 0 : vmc_end_readable(end);
 	}
-	if ((flags & (VMC_CTL_FIN | VMC_CTL_RST)) == VMC_CTL_FIN)
-		return 0;
-	return check_alive(mapped, flags);
+	if (!fill)
+		return error;
+	*ret_span = end->rx + (end->cons & (end->rx_bytes - 1));
+	return fill < bytes ? fill : (ssize_t)bytes;
 }
 
 static int release(struct vmc_connection *connection, size_t bytes)
 {
 	struct mapped *mapped = mapped_of(connection);
+	bool is_wanted;
 
 	if (mapped->error)
 		return -mapped->error;
-	return vmc_end_consume(&mapped->end, (uint32_t)bytes) ? ring(mapped) :
-								0;
+	is_wanted = vmc_end_consume(&mapped->end, (uint32_t)bytes);
+	/* If the link was lost, what was read may not be what was sent. */
+	if (vmc_end_peer_flags(&mapped->end) & VMC_CTL_RST)
+		return fail(mapped, ECONNRESET);
+	return is_wanted ? ring(mapped) : 0;
 }
 
 static bool probe(struct vmc_connection *connection, unsigned int what)

@@ -12,7 +12,7 @@
  */
 struct vmc_transport {
 	enum vmc_kind kind;
-	void (*destroy)(struct vmc_connection *connection);
+	int (*destroy)(struct vmc_connection *connection);
 	ssize_t (*reserve)(struct vmc_connection *connection, size_t bytes,
 			   void **ret_span);
 	int (*commit)(struct vmc_connection *connection, size_t bytes);
@@ -21,6 +21,7 @@ struct vmc_transport {
 	int (*release)(struct vmc_connection *connection, size_t bytes);
 	/* Whether a wait would end, without a system call; may miss an end. */
 	bool (*probe)(struct vmc_connection *connection, unsigned int what);
+	/* Bytes that wait in a buffer; none once the connection failed. */
 	size_t (*unsent)(const struct vmc_connection *connection);
 };
 

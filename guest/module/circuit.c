@@ -362,14 +362,23 @@ void vmc_circuit_await_space(struct vmc_circuit *circuit)
  * vmc_circuit_adopt - the program moves the indexes no more
  * @circuit: was mapped
  *
- * Its last indexes are the truth now; if they are impossible is_lying says so.
+ * Its last indexes are the truth now; if they are impossible, whoever of the
+ * two lied, is_lying says so.
  */
 void vmc_circuit_adopt(struct vmc_circuit *circuit)
 {
+	u32 raw;
+
 	WRITE_ONCE(circuit->prod, le32_to_cpu(READ_ONCE(circuit->own->prod)));
 	WRITE_ONCE(circuit->cons, le32_to_cpu(READ_ONCE(circuit->own->cons)));
 	WRITE_ONCE(circuit->is_mapped, false);
-	vmc_circuit_writable(circuit);
+	if (circuit_rx_fill(circuit, &raw) > circuit->rx_bytes ||
+	    circuit_tx_fill(circuit, &raw) > circuit->tx_bytes) {
+		circuit->is_lying = true;
+		pr_warn_ratelimited("a program left impossible indexes, peer %s, slot %u, circuit reset\n",
+				    circuit->link->peer, circuit->slot);
+		return;
+	}
 	/* It may have ended between an index and its bell. */
 	vmc_circuit_produce(circuit, 0);
 	vmc_circuit_consume(circuit, 0);

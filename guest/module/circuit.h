@@ -36,7 +36,7 @@ struct vmc_circuit {
 	u32 peer_data_wait;	/* last answered */
 	u32 peer_space_wait;
 	enum vmc_state state;
-	bool is_lying;		/* the peer was caught */
+	bool is_lying;		/* the peer was caught, or a program */
 	bool is_mapped;		/* prod and cons in @own are a program's */
 	u32 options_serial;	/* of what we told the uplink last */
 	u32 figures_wanted;	/* of what we asked it last */

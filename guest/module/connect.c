@@ -197,7 +197,7 @@ int vmc_connect(struct socket *sock, vmc_sockaddr *addr, int addr_bytes,
 	if (!shadow)
 		return -ENOMEM;
 	lock_sock(sk);
-	/* Its pages would be another circuit's while a program has them. */
+	/* inet_disconnect() would refuse, and leave a state of its own. */
 	if (generic->sa_family == AF_UNSPEC && vs->mapping) {
 		release_sock(sk);
 		return -EBUSY;

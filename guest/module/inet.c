@@ -92,6 +92,9 @@ static int inet_disconnect(struct sock *sk, int flags)
 		(TCPF_SYN_SENT | TCPF_ESTABLISHED | TCPF_CLOSE_WAIT |
 		 TCPF_FIN_WAIT2);
 
+	/* Its pages would be another circuit's while a program has them. */
+	if (vs->mapping)
+		return -EBUSY;
 	if (sk->sk_state == TCP_LISTEN) {
 		vmc_listen_stop(sk);
 		kernel_sock_shutdown(vs->shadow, SHUT_RD);

@@ -6,18 +6,22 @@
  *
  * Pages are put in by the fault handler only. So when a link dies its pages can
  * be taken away again (zap_work()) before the switch hears LINK_RELEASED and
- * puts other memory there; from then on the program sees a page of its own in
- * all areas, and hears of the loss from the socket.
+ * puts other memory there. From then on the program sees pages of its own: the
+ * peer's control page says RST, what it writes goes nowhere.
  *
  * A mapping holds the file, so the socket is not closed before all is unmapped.
  * fork() does not copy it; exec and exit unmap it.
  *
- * Lock order: mmap_lock, then mappings_lock, then a socket's spinlock. The
- * socket is never owned here, for who owns it may wait for mmap_lock.
+ * Lock order: mmap_lock, then mappings_lock, then a socket's spinlock; and
+ * mmap_lock, then vmc_mapping.lock. The socket is never owned here, for who
+ * owns it may wait for mmap_lock. A fault may take as long as the program's
+ * memory is short, so it holds nothing that others need, and zap_work() does
+ * not run in the device's worker.
  */
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/mutex.h>
 #include <linux/rwsem.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -25,7 +29,6 @@
 #include "../../proto/mapping.h"
 #include "circuit.h"
 #include "compat.h"
-#include "device.h"
 #include "link.h"
 #include "mapping.h"
 #include "sock.h"
@@ -58,18 +61,23 @@ struct vmc_mapping {
 	struct area_place areas[NR_AREAS];
 	struct sock *sk;		/* held by the files of the areas */
 	struct address_space *files;	/* where the kernel finds the areas */
-	void *substitute;		/* one page */
+	void *bin;			/* a page that takes what is written */
+	struct vmc_ctl *last_words;	/* the peer's, when it is lost */
 	struct work_struct zap_work;
 
-	/* mappings_lock. */
+	struct rw_semaphore lock;	/* readers put pages in */
+	bool is_lost;			/* under it */
+
+	/* zap_work(), and whoever ends the mapping. */
 	struct vmc_link *link;		/* NULL: lost, and zapped */
-	bool is_lost;
+
+	/* mappings_lock. */
 	unsigned int nr_areas;		/* mapped now */
 	unsigned int nr_controls;	/* of these, AREA_OWN */
 };
 
-/* Readers put pages in, writers begin and end mappings. */
-static DECLARE_RWSEM(mappings_lock);
+/* To begin and to end mappings. */
+static DEFINE_MUTEX(mappings_lock);
 
 static enum area area_of(struct vm_area_struct *vma)
 {
@@ -82,31 +90,28 @@ static unsigned long area_pages(const struct area_place *area)
 }
 
 /*
- * Device's worker. No fault puts in the link's pages once is_lost is set, and
- * those that are in are found here.
+ * No fault puts in the link's pages once is_lost is set, and those that are in
+ * are found here.
  */
 static void zap_work(struct work_struct *work)
 {
 	struct vmc_mapping *mapping = container_of(work, struct vmc_mapping,
 						   zap_work);
-	struct vmc_link *link;
 
-	down_write(&mappings_lock);
+	down_write(&mapping->lock);
 	mapping->is_lost = true;
-	up_write(&mappings_lock);
+	up_write(&mapping->lock);
 	unmap_mapping_range(mapping->files, 0, 0, 1);
-	down_write(&mappings_lock);
-	link = mapping->link;
+	vmc_link_put(mapping->link);
 	mapping->link = NULL;
-	up_write(&mappings_lock);
-	vmc_link_put(link);
 }
 
 static void mapping_free(struct vmc_mapping *mapping)
 {
 	if (mapping->link)
 		vmc_link_put(mapping->link);
-	free_page((unsigned long)mapping->substitute);
+	free_page((unsigned long)mapping->bin);
+	free_page((unsigned long)mapping->last_words);
 	kfree(mapping);
 }
 
@@ -134,6 +139,24 @@ static void mapping_place(struct vmc_mapping *mapping,
 		 circuit->rx - (const u8 *)link->rx, circuit->rx_bytes, false);
 }
 
+static struct vmc_mapping *mapping_alloc(void)
+{
+	struct vmc_mapping *mapping = kzalloc(sizeof(*mapping), GFP_KERNEL);
+
+	if (!mapping)
+		return NULL;
+	init_rwsem(&mapping->lock);
+	INIT_WORK(&mapping->zap_work, zap_work);
+	mapping->bin = (void *)get_zeroed_page(GFP_KERNEL);
+	mapping->last_words = (void *)get_zeroed_page(GFP_KERNEL);
+	if (!mapping->bin || !mapping->last_words) {
+		mapping_free(mapping);
+		return NULL;
+	}
+	mapping->last_words->flags = cpu_to_le32(VMC_CTL_RST | VMC_CTL_GONE);
+	return mapping;
+}
+
 /* With mappings_lock. The socket's mapping, made now if need be. */
 static struct vmc_mapping *mapping_get(struct sock *sk, struct file *file)
 {
@@ -142,18 +165,12 @@ static struct vmc_mapping *mapping_get(struct sock *sk, struct file *file)
 	int err = -ENOTCONN;
 
 	if (mapping)
-		return mapping->is_lost ? ERR_PTR(err) : mapping;
-	mapping = kzalloc(sizeof(*mapping), GFP_KERNEL);
+		return READ_ONCE(mapping->is_lost) ? ERR_PTR(err) : mapping;
+	mapping = mapping_alloc();
 	if (!mapping)
 		return ERR_PTR(-ENOMEM);
 	mapping->sk = sk;
 	mapping->files = file->f_mapping;
-	INIT_WORK(&mapping->zap_work, zap_work);
-	mapping->substitute = (void *)get_zeroed_page(GFP_KERNEL);
-	if (!mapping->substitute) {
-		kfree(mapping);
-		return ERR_PTR(-ENOMEM);
-	}
 	spin_lock_bh(&sk->sk_lock.slock);
 	circuit = vmc_sock_circuit(sk);
 	/* Whoever owns the socket may be letting the circuit go. */
@@ -200,7 +217,8 @@ static int area_check(const struct vmc_mapping *mapping,
 
 	if (vma_pages(vma) != area_pages(area))
 		return -EINVAL;
-	if ((vma->vm_flags & VM_WRITE) && !area->is_writable)
+	if (((vma->vm_flags & VM_WRITE) && !area->is_writable) ||
+	    (vma->vm_flags & VM_EXEC))
 		return -EACCES;
 	return 0;
 }
@@ -262,9 +280,9 @@ static void area_open(struct vm_area_struct *vma)
 {
 	struct vmc_mapping *mapping = vma->vm_private_data;
 
-	down_write(&mappings_lock);
+	mutex_lock(&mappings_lock);
 	area_count(mapping, vma);
-	up_write(&mappings_lock);
+	mutex_unlock(&mappings_lock);
 }
 
 /* Its pages are out of the page tables already. */
@@ -272,12 +290,12 @@ static void area_close(struct vm_area_struct *vma)
 {
 	struct vmc_mapping *mapping = vma->vm_private_data;
 
-	down_write(&mappings_lock);
+	mutex_lock(&mappings_lock);
 	mapping->nr_areas--;
 	if (area_of(vma) == AREA_OWN && !--mapping->nr_controls)
 		control_take(mapping->sk);
 	mapping = mapping_put(mapping);
-	up_write(&mappings_lock);
+	mutex_unlock(&mappings_lock);
 	mapping_end(mapping);
 }
 
@@ -290,7 +308,8 @@ static unsigned long area_pfn(const struct vmc_mapping *mapping,
 		       ((1UL << AREA_SHIFT) - 1);
 
 	if (mapping->is_lost)
-		return page_to_pfn(virt_to_page(mapping->substitute));
+		return PHYS_PFN(__pa(area->is_writable ? mapping->bin :
+				     mapping->last_words));
 	return area->pfn + page % area->nr_pages;
 }
 
@@ -302,7 +321,7 @@ static vm_fault_t area_fault(struct vm_fault *vmf)
 	unsigned long address;
 	vm_fault_t ret;
 
-	down_read(&mappings_lock);
+	down_read(&mapping->lock);
 	ret = vmf_insert_pfn(vma, vmf->address,
 			     area_pfn(mapping, vma, vmf->address));
 	for (address = vma->vm_start;
@@ -310,7 +329,7 @@ static vm_fault_t area_fault(struct vm_fault *vmf)
 	     address += PAGE_SIZE)
 		ret = vmf_insert_pfn(vma, address,
 				     area_pfn(mapping, vma, address));
-	up_read(&mappings_lock);
+	up_read(&mapping->lock);
 	return ret;
 }
 
@@ -328,8 +347,8 @@ static const struct vm_operations_struct area_ops = {
  *
  * Return: 0; -ENODEV for a socket that is not a circuit, as for most sockets;
  * -ENOTCONN without a connection; -EINVAL for no whole area or a private
- * mapping; -EACCES for writing where the peer writes; -EAGAIN while another
- * thread is in a system call on the socket; -ENOMEM.
+ * mapping; -EACCES for writing where the peer writes, and for code; -EAGAIN
+ * while another thread is in a system call on the socket; -ENOMEM.
  */
 int vmc_mapping_map(struct file *file, struct socket *sock,
 		    struct vm_area_struct *vma)
@@ -344,7 +363,7 @@ int vmc_mapping_map(struct file *file, struct socket *sock,
 	    vma->vm_pgoff & ((1UL << AREA_SHIFT) - 1) ||
 	    !(vma->vm_flags & VM_SHARED))
 		return -EINVAL;
-	down_write(&mappings_lock);
+	mutex_lock(&mappings_lock);
 	mapping = mapping_get(sk, file);
 	err = PTR_ERR_OR_ZERO(mapping);
 	if (err)
@@ -363,9 +382,10 @@ int vmc_mapping_map(struct file *file, struct socket *sock,
 		     VM_DONTDUMP);
 	if (!mapping->areas[area_of(vma)].is_writable)
 		vm_flags_clear(vma, VM_MAYWRITE);
+	vm_flags_clear(vma, VM_MAYEXEC);
 	mapping = NULL;
 unlock:
-	up_write(&mappings_lock);
+	mutex_unlock(&mappings_lock);
 	if (!IS_ERR(mapping))
 		mapping_end(mapping);
 	return err;
@@ -382,7 +402,7 @@ void vmc_mapping_lose(struct sock *sk)
 	struct vmc_mapping *mapping = vmc_sk(sk)->mapping;
 
 	if (mapping)
-		queue_work(vmc_device_worker(), &mapping->zap_work);
+		queue_work(system_unbound_wq, &mapping->zap_work);
 }
 
 static int ring_peer(struct sock *sk)

@@ -297,6 +297,57 @@ static void test_socket_peer_gone(void **state)
 	world.fds[1] = -1;
 }
 
+/* Whatever is called in between, a reserved span stays where it is. */
+static void test_socket_span_stays(void **state)
+{
+	void *span, *same;
+
+	(void)state;
+	put(world.ends[0], 0, 100);
+	assert_int_equal(vmc_reserve(world.ends[0], 100, &span), 100);
+	assert_int_equal(vmc_wait(world.ends[0], VMC_WAIT_SPACE, 0),
+			 VMC_WAIT_SPACE);
+	assert_int_equal(vmc_flush(world.ends[0], 100), 0);
+	assert_int_equal(vmc_reserve(world.ends[0], 100, &same), 100);
+	assert_ptr_equal(span, same);
+	*(uint8_t *)span = pattern(100);
+	assert_int_equal(vmc_commit(world.ends[0], 1), 0);
+	assert_int_equal(take(world.ends[1], 0, 1000), 101);
+}
+
+static void test_socket_detach_loses_nothing(void **state)
+{
+	const void *data;
+
+	(void)state;
+	put(world.ends[0], 0, 100);
+	assert_int_equal(vmc_peek(world.ends[1], 100, &data), 100);
+	assert_int_equal(vmc_detach(world.ends[1]), -EBUSY);
+	assert_int_equal(take(world.ends[1], 0, 100), 100);
+}
+
+/* As a program does to wake a thread that waits. */
+static void test_circuit_shut_for_reading(void **state)
+{
+	const void *data;
+
+	(void)state;
+	put(world.ends[0], 0, 10);
+	assert_int_equal(shutdown(world.fds[1], SHUT_RD), 0);
+	assert_int_equal(take(world.ends[1], 0, 100), 10);
+	assert_int_equal(vmc_wait(world.ends[1], VMC_WAIT_DATA, -1),
+			 VMC_WAIT_DATA);
+	assert_int_equal(vmc_peek(world.ends[1], 1, &data), 0);
+}
+
+/* The kernel wakes for nothing, as it may. */
+static void test_circuit_wait_ends_in_time(void **state)
+{
+	(void)state;
+	assert_int_equal(write(world.fds[0], "x", 1), 1);
+	assert_int_equal(vmc_wait(world.ends[1], VMC_WAIT_DATA, 20), 0);
+}
+
 static void test_circuit_spans_are_whole(void **state)
 {
 	const void *data;
@@ -437,6 +488,10 @@ int main(void)
 		SOCKET(test_socket_ends),
 		SOCKET(test_socket_full),
 		SOCKET(test_socket_peer_gone),
+		SOCKET(test_socket_span_stays),
+		SOCKET(test_socket_detach_loses_nothing),
+		CIRCUIT(test_circuit_shut_for_reading),
+		CIRCUIT(test_circuit_wait_ends_in_time),
 		CIRCUIT(test_bytes_arrive),
 		CIRCUIT(test_both_ways_at_once),
 		CIRCUIT(test_wait_says_what_is_ready),
