@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Writes into protocol.md what proto/ defines: limits, messages, offsets, and
-the transition table.
+"""Writes into protocol.md what proto/ defines: limits, messages, offsets, the
+transition table, and what a program can map.
 
 usage: doc/generate.py [--check]
 
@@ -20,12 +20,13 @@ import tempfile
 DOC = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(DOC)
 TARGET = os.path.join(DOC, "protocol.md")
-HEADERS = ("limits.h", "wire.h", "ring.h", "state.h")
+HEADERS = ("limits.h", "wire.h", "ring.h", "state.h", "mapping.h")
 
 SECTION = re.compile(r"(<!-- generated: ([a-z_ ]+) -->\n).*?(<!-- end -->)",
                      re.S)
+AREA = re.compile(r"^ \*   (VMC_MAP_\w+) {2,}(.+?) {2,}(.+?) {2,}(.+)$", re.M)
 DEFINE = re.compile(r"#define[ \t]+(VMC_\w+)[ \t]+\S")
-FIELD = re.compile(r"\t(struct \w+|__le\d+|__u8|char)[ \t]+(\w+)(\[\w+\])?;")
+FIELD = re.compile(r"\t(struct \w+|__le\d+|__u\d+|char)[ \t]+(\w+)(\[\w+\])?;")
 
 
 class Failure(Exception):
@@ -164,7 +165,8 @@ class Writer:
     def __init__(self):
         self.text = {header: read(os.path.join(TOP, "proto", header))
                      for header in HEADERS}
-        self.wire = self.text["wire.h"] + self.text["ring.h"]
+        self.wire = "".join(self.text[header] for header in
+                            ("wire.h", "ring.h", "mapping.h"))
         self.limits = parse_defines(self.text["limits.h"])
         self.types = [name for name, _ in parse_defines(self.text["wire.h"])
                       if name.startswith("VMC_MSG_")]
@@ -172,6 +174,10 @@ class Writer:
         self.events = parse_enum(self.text["state.h"], "vmc_event")
         self.layout = ("VMC_CTL_OFFSET", "VMC_RINGS_OFFSET",
                        "VMC_SEGMENT_BYTES", "VMC_BELL_WORDS")
+        self.areas = AREA.findall(self.text["mapping.h"])
+        self.requests = [(name, note) for name, note
+                         in parse_defines(self.text["mapping.h"])
+                         if name.startswith("VMC_IOC_")]
         self.numbers = Numbers()
 
     def structs(self, names):
@@ -197,6 +203,9 @@ class Writer:
         want("VMC_STATE_INVALID")
         for name in self.layout:
             want(name)
+        for name in [area[0] for area in self.areas] + \
+                [name for name, _ in self.requests]:
+            want(name)
         for name in ("FIN", "RST", "GONE"):
             want(f"VMC_CTL_{name}")
         self.numbers.compute()
@@ -206,7 +215,8 @@ class Writer:
             return self.write_struct(section.split()[1])
         writers = {"limits": self.write_limits, "types": self.write_types,
                    "layout": self.write_layout, "states": self.write_states,
-                   "transitions": self.write_transitions}
+                   "transitions": self.write_transitions,
+                   "areas": self.write_areas, "requests": self.write_requests}
         if section not in writers:
             raise Failure(f"protocol.md asks for '{section}', which "
                           "generate.py does not know")
@@ -272,6 +282,16 @@ class Writer:
                 for event, _ in self.events])
         return table([""] + [event[len("VMC_EVENT_"):]
                              for event, _ in self.events], rows)
+
+    def write_areas(self):
+        return table(("area", "offset", "length", "protection", "holds"),
+                     [(f"`{name}`", hex(self.numbers[name]), *rest)
+                      for name, *rest in self.areas])
+
+    def write_requests(self):
+        return table(("request", "value", "meaning"),
+                     [(f"`{name}`", hex(self.numbers[name]), note)
+                      for name, note in self.requests])
 
 
 def generate(old):
