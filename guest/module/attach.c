@@ -18,6 +18,7 @@
 #include "attach.h"
 #include "device.h"
 #include "netdev.h"
+#include "request.h"
 #include "stats.h"
 #include "../../proto/ring.h"
 
@@ -183,7 +184,7 @@ void vmc_attach_hello(void)
 	attach_unmap_page();
 	if (!++attach.generation)
 		attach.generation = 1;
-	vmc_device_send(attach.generation, VMC_MSG_HELLO, &hello, GFP_KERNEL);
+	vmc_request_send(attach.generation, VMC_MSG_HELLO, &hello, GFP_KERNEL);
 	mutex_unlock(&attach.lock);
 }
 

@@ -13,8 +13,8 @@
 #include "attach.h"
 #include "circuit.h"
 #include "compat.h"
-#include "device.h"
 #include "link.h"
+#include "request.h"
 #include "stats.h"
 
 /**
@@ -94,7 +94,7 @@ static void circuit_say_close(const struct vmc_circuit_id *id, u32 attachment)
 {
 	struct vmc_close close = { .id = *id };
 
-	vmc_device_send(attachment, VMC_MSG_CLOSE, &close, GFP_KERNEL);
+	vmc_request_send(attachment, VMC_MSG_CLOSE, &close, GFP_KERNEL);
 }
 
 /**

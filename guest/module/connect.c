@@ -12,8 +12,8 @@
 #include "attach.h"
 #include "circuit.h"
 #include "connect.h"
-#include "device.h"
 #include "link.h"
+#include "request.h"
 #include "route.h"
 #include "shadow.h"
 #include "stats.h"
@@ -57,7 +57,7 @@ void vmc_connect_timeout(struct timer_list *timer)
 		   xa_erase(&connects, vmc_sk(sk)->cookie)) {
 		cancel.cookie = cpu_to_le32(vmc_sk(sk)->cookie);
 		/* If this is lost, a late CONNECTED is rejected instead. */
-		vmc_device_send(vmc_sk(sk)->attachment, VMC_MSG_CANCEL,
+		vmc_request_send(vmc_sk(sk)->attachment, VMC_MSG_CANCEL,
 				&cancel, GFP_ATOMIC);
 		connect_end(sk, ETIMEDOUT);
 		__sock_put(sk);
@@ -111,7 +111,7 @@ static int connect_request(struct sock *sk)
 	err = -ESTALE;
 	smp_mb();
 	if (vmc_attach_generation() == vs->attachment)
-		err = vmc_device_send(vs->attachment, VMC_MSG_CONNECT, &request,
+		err = vmc_request_send(vs->attachment, VMC_MSG_CONNECT, &request,
 				      GFP_KERNEL);
 	if (!err)
 		return 0;
@@ -390,7 +390,7 @@ void vmc_connect_cancel(struct sock *sk)
 	sk_stop_timer(sk, &sk->sk_timer);
 	vmc_attach_drop();
 	if (xa_erase_bh(&connects, vs->cookie)) {
-		vmc_device_send(vs->attachment, VMC_MSG_CANCEL, &cancel,
+		vmc_request_send(vs->attachment, VMC_MSG_CANCEL, &cancel,
 				GFP_KERNEL);
 		__sock_put(sk);
 	}

@@ -26,8 +26,7 @@ struct vmc_device_user {
 int vmc_device_register(const struct vmc_device_user *user);
 void vmc_device_unregister(void);
 bool vmc_device_is_present(void);
-int vmc_device_send(u32 attachment, u16 type, const void *body, gfp_t gfp);
-void vmc_device_kick(u32 link);
+void vmc_device_look(void);
 void *vmc_device_map(u64 offset, u64 bytes);
 phys_addr_t vmc_device_address(u64 offset);
 struct workqueue_struct *vmc_device_worker(void);

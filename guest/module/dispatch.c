@@ -15,6 +15,7 @@
 #include "link.h"
 #include "listen.h"
 #include "offer.h"
+#include "request.h"
 #include "sock.h"
 
 /**
@@ -113,7 +114,7 @@ static void on_reset(const struct vmc_reset *reset)
 	struct vmc_link *link;
 
 	if (vmc_offer_withdraw(&reset->id)) {
-		vmc_device_send(vmc_attach_generation(), VMC_MSG_CLOSE, &close,
+		vmc_request_send(vmc_attach_generation(), VMC_MSG_CLOSE, &close,
 				GFP_KERNEL);
 		return;
 	}

@@ -14,7 +14,9 @@
 #include <linux/slab.h>
 #include "compat.h"
 #include "device.h"
+#include "doorbell.h"
 #include "link.h"
+#include "request.h"
 #include "stats.h"
 
 /* Written by the device's worker only. */
@@ -74,7 +76,7 @@ static void link_release_work(struct work_struct *work)
 
 	link_unmap(link);
 	if (link->is_answer_due)
-		vmc_device_send(link->attachment, VMC_MSG_LINK_RELEASED,
+		vmc_request_send(link->attachment, VMC_MSG_LINK_RELEASED,
 				&released, GFP_KERNEL);
 	link_free(link);
 	if (!--nr_links)
@@ -233,7 +235,7 @@ void vmc_link_ring(struct vmc_link *link, u32 slot)
 unlock:
 	spin_unlock_bh(&link->lock);
 	if (kick)
-		vmc_device_kick(link->id);
+		vmc_doorbell_send(link->id);
 }
 
 /* One pass over the bitmaps. Bottom halves off, under RCU. */
@@ -408,7 +410,7 @@ void vmc_link_down(const struct vmc_link_down *down, u32 attachment,
 		link->is_answer_due = true;
 		link_kill(link, break_circuit);
 	} else {
-		vmc_device_send(attachment, VMC_MSG_LINK_RELEASED, &released,
+		vmc_request_send(attachment, VMC_MSG_LINK_RELEASED, &released,
 				GFP_KERNEL);
 	}
 }

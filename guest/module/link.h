@@ -19,7 +19,7 @@ struct vmc_link {
 	/* Fixed after creation. */
 	u32 id;
 	u32 generation;
-	u32 attachment;		/* for vmc_device_send() */
+	u32 attachment;		/* for vmc_request_send() */
 	u64 segment_bytes;
 	bool is_uplink;		/* the peer is the switch, with a host socket */
 	phys_addr_t tx_address;	/* of the two segments, for mappings */

@@ -12,9 +12,9 @@
 #include <net/ipv6.h>
 #include <net/tcp_states.h>
 #include "attach.h"
-#include "device.h"
 #include "listen.h"
 #include "offer.h"
+#include "request.h"
 #include "route.h"
 #include "shadow.h"
 #include "stats.h"
@@ -45,7 +45,7 @@ static int listener_register(struct vmc_listener *listener, gfp_t gfp)
 	if (!is_due)
 		return 0;
 	vmc_route_local_name(tcp, &request.local);
-	err = vmc_device_send(generation, VMC_MSG_LISTEN, &request, gfp);
+	err = vmc_request_send(generation, VMC_MSG_LISTEN, &request, gfp);
 	if (err)
 		WRITE_ONCE(listener->registered, 0);
 	return err;
@@ -231,7 +231,7 @@ void vmc_listen_stop(struct sock *sk)
 	if (listener->registered &&
 	    listener->registered == vmc_attach_generation()) {
 		request.listener = cpu_to_le32(listener->id);
-		vmc_device_send(listener->registered, VMC_MSG_UNLISTEN,
+		vmc_request_send(listener->registered, VMC_MSG_UNLISTEN,
 				&request, GFP_KERNEL);
 	}
 	vmc_offer_wake(listener);

@@ -12,6 +12,7 @@
 #include "circuit.h"
 #include "device.h"
 #include "offer.h"
+#include "request.h"
 #include "stats.h"
 
 /* OFFERs that may wait behind a full backlog; the next ones are refused. */
@@ -40,7 +41,7 @@ void vmc_offer_refuse(const struct vmc_circuit_id *id, int error)
 	};
 
 	vmc_stat_inc(offers_refused);
-	vmc_device_send(vmc_attach_generation(), VMC_MSG_REFUSE, &refuse,
+	vmc_request_send(vmc_attach_generation(), VMC_MSG_REFUSE, &refuse,
 			GFP_KERNEL);
 }
 
@@ -122,7 +123,7 @@ static void offer_take(struct vmc_listener *listener,
 	local_bh_enable();
 	sock_put(sk);		/* the other reference is the queue's */
 	/* Before anyone can close it: the switch wants ACCEPT, then CLOSE. */
-	vmc_device_send(vmc_attach_generation(), VMC_MSG_ACCEPT, &accept,
+	vmc_request_send(vmc_attach_generation(), VMC_MSG_ACCEPT, &accept,
 			GFP_KERNEL);
 
 	spin_lock_bh(&listener->lock);

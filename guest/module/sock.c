@@ -11,7 +11,7 @@
  *   3. the socket's spinlock (bh_lock_sock), taken by doorbell and worker
  *   4. vmc_listener.lock
  *   5. vmc_link.lock
- *   6. the locks in device.c
+ *   6. the locks of the three queues
  *
  * A listener's lock may be followed by that of a child that nobody accepted;
  * no other two sockets are locked at once. The table of listeners is locked

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The request queue: messages to the switch, in order. Owns their buffers, and
+ * keeps those for which the queue has no room. Called by whoever has something
+ * to say, and by device.c.
+ */
+#include <linux/mempool.h>
+#include <linux/slab.h>
+#include <linux/virtio.h>
+#include "../../proto/wire.h"
+#include "device.h"
+#include "request.h"
+#include "stats.h"
+
+/* Requests that are always to be had, for those who cannot wait for memory. */
+#define NR_SPARE_REQUESTS 64
+
+/* Requests that may wait for room in the queue before connect() fails. */
+#define MAX_BACKLOG 4096
+
+struct request {
+	struct list_head node;
+	unsigned int bytes;
+	struct vmc_msg msg;
+};
+
+static struct {
+	mempool_t *pool;
+	spinlock_t lock;		/* a leaf; bottom halves off */
+	struct virtqueue *vq;		/* NULL: no device */
+	struct list_head backlog;	/* struct request, in order */
+	unsigned int nr_backlog;
+	u32 attachment;			/* the last HELLO's */
+} request_queue;
+
+/* Caller holds the lock. */
+static void request_reclaim(void)
+{
+	struct request *request;
+	unsigned int bytes;
+
+	while ((request = virtqueue_get_buf(request_queue.vq, &bytes)))
+		mempool_free(request, request_queue.pool);
+}
+
+/* Caller holds the lock. Moves what fits from backlog to queue. */
+static void request_flush(void)
+{
+	struct request *request, *next;
+	struct scatterlist sg;
+	bool added = false;
+
+	request_reclaim();
+	list_for_each_entry_safe(request, next, &request_queue.backlog,
+				 node) {
+		sg_init_one(&sg, &request->msg, request->bytes);
+		if (virtqueue_add_outbuf(request_queue.vq, &sg, 1, request,
+					 GFP_ATOMIC))
+			break;
+		list_del(&request->node);
+		request_queue.nr_backlog--;
+		added = true;
+	}
+	if (added)
+		virtqueue_kick(request_queue.vq);
+	/* A used buffer wakes us only while something waits for room. */
+	if (list_empty(&request_queue.backlog))
+		virtqueue_disable_cb(request_queue.vq);
+	else if (!virtqueue_enable_cb(request_queue.vq))
+		vmc_device_look();
+}
+
+/* Caller holds the lock. */
+static void request_purge(void)
+{
+	struct request *request, *next;
+
+	list_for_each_entry_safe(request, next, &request_queue.backlog, node)
+		mempool_free(request, request_queue.pool);
+	INIT_LIST_HEAD(&request_queue.backlog);
+	request_queue.nr_backlog = 0;
+}
+
+/**
+ * vmc_request_send - send a request to the switch
+ * @attachment: to which it belongs (vmc_attach_generation()); a HELLO begins
+ *		it, and whatever belongs to an earlier one is not sent
+ * @type: VMC_MSG_ below VMC_MSG_ATTACH
+ * @body: the type's body
+ * @gfp: GFP_KERNEL cannot fail for want of memory; GFP_ATOMIC may
+ *
+ * Requests go out in the order of the calls. Any context but hard interrupt.
+ *
+ * Return: 0, -ENODEV without a device, -ESTALE when another attachment has
+ * begun, -ENOMEM; a CONNECT gets -ENOBUFS when the switch does not keep up.
+ */
+int vmc_request_send(u32 attachment, u16 type, const void *body, gfp_t gfp)
+{
+	unsigned int body_bytes = vmc_msg_body_bytes(type);
+	struct request *request;
+	int err = 0;
+
+	request = mempool_alloc(request_queue.pool, gfp);
+	if (!request)
+		return -ENOMEM;
+	request->bytes = offsetof(struct vmc_msg, raw) + body_bytes;
+	memset(&request->msg, 0, offsetof(struct vmc_msg, raw));
+	request->msg.type = cpu_to_le16(type);
+	request->msg.bytes = cpu_to_le16(request->bytes);
+	memcpy(request->msg.raw, body, body_bytes);
+
+	spin_lock_bh(&request_queue.lock);
+	if (type == VMC_MSG_HELLO) {
+		request_purge();
+		request_queue.attachment = attachment;
+	}
+	if (!request_queue.vq) {
+		err = -ENODEV;
+	} else if (attachment != request_queue.attachment) {
+		err = -ESTALE;
+	} else if (type == VMC_MSG_CONNECT &&
+		   request_queue.nr_backlog >= MAX_BACKLOG) {
+		err = -ENOBUFS;
+	} else {
+		list_add_tail(&request->node, &request_queue.backlog);
+		request_queue.nr_backlog++;
+		request_flush();
+		vmc_stat_inc(messages_sent);
+	}
+	spin_unlock_bh(&request_queue.lock);
+	if (err)
+		mempool_free(request, request_queue.pool);
+	return err;
+}
+
+/**
+ * vmc_request_look - the switch took requests: go on with those that wait
+ *
+ * Tasklet.
+ */
+void vmc_request_look(void)
+{
+	spin_lock(&request_queue.lock);
+	if (request_queue.vq && !list_empty(&request_queue.backlog))
+		request_flush();
+	spin_unlock(&request_queue.lock);
+}
+
+/**
+ * vmc_request_open - the queue is ready
+ * @vq: used until vmc_request_shut()
+ */
+void vmc_request_open(struct virtqueue *vq)
+{
+	spin_lock_bh(&request_queue.lock);
+	request_queue.vq = vq;
+	spin_unlock_bh(&request_queue.lock);
+}
+
+/**
+ * vmc_request_shut - nobody touches the queue any more
+ *
+ * Return: the queue, for vmc_request_discard().
+ */
+struct virtqueue *vmc_request_shut(void)
+{
+	struct virtqueue *vq;
+
+	spin_lock_bh(&request_queue.lock);
+	vq = request_queue.vq;
+	request_queue.vq = NULL;
+	spin_unlock_bh(&request_queue.lock);
+	return vq;
+}
+
+/**
+ * vmc_request_discard - drop what was not taken
+ * @vq: of a device that was reset; shut
+ */
+void vmc_request_discard(struct virtqueue *vq)
+{
+	struct request *request;
+
+	while ((request = virtqueue_detach_unused_buf(vq)))
+		mempool_free(request, request_queue.pool);
+	request_purge();
+}
+
+/**
+ * vmc_request_init - before anyone sends
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int vmc_request_init(void)
+{
+	spin_lock_init(&request_queue.lock);
+	INIT_LIST_HEAD(&request_queue.backlog);
+	request_queue.pool =
+		mempool_create_kmalloc_pool(NR_SPARE_REQUESTS,
+					    sizeof(struct request));
+	return request_queue.pool ? 0 : -ENOMEM;
+}
+
+/**
+ * vmc_request_exit - after the last device
+ */
+void vmc_request_exit(void)
+{
+	mempool_destroy(request_queue.pool);
+}
