@@ -12,7 +12,8 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 HERE = CHECKOUT / "lab"
-CACHE = Path(os.environ.get("VMCIRCUIT_CACHE", "/var/cache/vmcircuit"))
+CACHE = Path(os.environ.get("VMCIRCUIT_CACHE") or
+             "/var/cache/vmcircuit").absolute()
 
 
 def instance_key(instance=None):
