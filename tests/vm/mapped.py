@@ -95,7 +95,7 @@ class Mapped:
 
     def put(self, data, ring=True):
         """As much as there is room for, in one piece; return how much."""
-        data = data[:self.room()]
+        data = data[:max(0, min(self.room(), self.tx_bytes))]
         self.place(data)
         self.set(PROD, self.get(OWN, PROD) + len(data))
         if ring:
@@ -105,7 +105,9 @@ class Mapped:
     def look(self, size):
         """What came, at most size bytes, in one piece; leave it there."""
         place = self.get(OWN, CONS) % self.rx_bytes
-        return ctypes.string_at(self.at(RX) + place, min(self.fill(), size))
+        # The peer may lie, since a moment ago: stay within the area.
+        size = min(self.fill(), size, self.rx_bytes)
+        return ctypes.string_at(self.at(RX) + place, size)
 
     def take(self, size, ring=True):
         data = self.look(size)

@@ -110,8 +110,10 @@ def attacks(seconds, seed):
                 os._exit(code)
         time.sleep(dice.uniform(0.2, 2))
         os.kill(pid, SIGKILL)
-        if os.waitpid(pid, 0)[1] != SIGKILL:
-            raise RuntimeError(open("/tmp/attacker").read())
+        status = os.waitpid(pid, 0)[1]
+        if status != SIGKILL:
+            raise RuntimeError(f"the attacker ended with {status}: " + (
+                open("/tmp/attacker").read() if status == 256 else ""))
     return int.from_bytes(rounds[:], "little")
 
 

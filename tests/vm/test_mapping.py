@@ -66,7 +66,7 @@ def test_default_rings_are_as_large_as_proc_says(client, helpers, joined):
     tx, rx = client.run("map_info(c)")
     row = client.run("""
 next(line for line in open("/proc/net/vmcircuit/circuits")
-     if f":{port_of(c)} " in line.split(" ", 2)[0] + " ").split()
+     if line.split()[0].endswith(f":{port_of(c)}")).split()
 """)
     assert row[6].endswith(f"/{rx}") and row[7].endswith(f"/{tx}")
 
@@ -334,7 +334,8 @@ with open("/tmp/source", "wb") as out:
 source = open("/tmp/source", "rb")
 [errno_of(*call) for call in (
     (c.send, b"x"), (c.send, b"x", MSG_DONTWAIT), (os.write, c.fileno(), b"x"),
-    (os.writev, c.fileno(), [b"x", b"y"]), (c.recv, 10), (c.recv, 10, MSG_PEEK),
+    (os.writev, c.fileno(), [b"x", b"y"]), (c.recv, 10),
+    (c.recv, 10, MSG_PEEK),
     (c.recv, 10, MSG_DONTWAIT), (os.read, c.fileno(), 10),
     (c.recv, 10, MSG_WAITALL), (os.splice, c.fileno(), w, 10),
     (os.splice, r, c.fileno(), 1),

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Mapped circuits when links die, and programs that abuse what they mapped.
 
-What a program can reach is its own circuit: nobody else may notice. The helpers
-in the guests are those of mapped.py.
+What a program can reach is its own circuit: nobody else may notice. The
+helpers in the guests are those of mapped.py and scribbler.py.
 """
 
 from errno import EBUSY, ECONNRESET, ENOTCONN
