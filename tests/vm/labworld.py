@@ -146,10 +146,24 @@ class LabWorld(World):
         return self.cluster.switch
 
     def wait_attached(self, deadline_s=20):
-        """Wait until the switch serves every guest."""
+        """Wait until the switch serves every guest, and they know.
+
+        In this order: after a crash a guest says for a moment that it is
+        attached, to the last run. The switch says so when it greets it anew.
+        """
         for guest in self.guests:
-            wait_until(lambda: status(guest).get("state") == "attached",
+            wait_until(lambda: self.serves(guest) and
+                       status(guest).get("state") == "attached",
                        f"{guest.name} is attached to the switch", deadline_s)
+
+    def serves(self, guest):
+        """Whether the switch runs and has greeted the guest."""
+        done = subprocess.run(
+            [self.ctl_program, "--socket", self.switch.control, "--json",
+             "list"], capture_output=True, text=True, timeout=20)
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        return any(line.get("name") == guest.name and
+                   line["state"] == "attached" for line in lines)
 
     def tool(self, guest, *words, code=0):
         """Run vmcircuit in a guest; return its stdout."""
