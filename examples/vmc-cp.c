@@ -173,8 +173,12 @@ static uint64_t receive_all(struct vmc_connection *connection, int file)
 		put = write(file, span, (size_t)got);
 		if (put < 0)
 			err(1, "writing");
-		if (vmc_release(connection, (size_t)put))
+		/* Then these bytes may not be the sender's. */
+		if (vmc_release(connection, (size_t)put)) {
+			if (ftruncate(file, (off_t)total) && errno != EINVAL)
+				warn("cutting off what was not sent");
 			errx(1, "receiving: the sender is gone");
+		}
 		total += (uint64_t)put;
 	}
 }

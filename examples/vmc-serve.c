@@ -11,6 +11,7 @@
 #include <err.h>
 #include <errno.h>
 #include <getopt.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -174,7 +175,8 @@ static void ask(const char *host, const char *port, uint32_t count,
 
 int main(int argc, char **argv)
 {
-	uint32_t count = 0, bytes = 0, spin_us = 0;
+	uint32_t count = 10000, bytes = 64, spin_us = 0;
+	bool is_client = false;
 	const char *address = NULL;
 	int option;
 
@@ -185,9 +187,11 @@ int main(int argc, char **argv)
 			break;
 		case 'b':
 			bytes = number(optarg, "-b");
+			is_client = true;
 			break;
 		case 'n':
 			count = number(optarg, "-n");
+			is_client = true;
 			break;
 		case 's':
 			spin_us = number(optarg, "-s");
@@ -202,11 +206,10 @@ int main(int argc, char **argv)
 	}
 	argv += optind;
 	argc -= optind;
-	if (argc == 1 && !count && !bytes) {
+	if (argc == 1 && !is_client) {
 		serve(address, argv[0], spin_us);
-	} else if (argc == 2 && !address) {
-		ask(argv[0], argv[1], count ? count : 10000,
-		    bytes ? bytes : 64, spin_us);
+	} else if (argc == 2 && !address && count && bytes) {
+		ask(argv[0], argv[1], count, bytes, spin_us);
 	} else {
 		usage(stderr);
 		return 2;

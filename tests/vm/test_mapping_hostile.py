@@ -281,7 +281,7 @@ def test_program_that_scribbles_harms_only_itself(world, server, client,
     world.trouble = ("lies",)
     for guest in world.guests:
         guest.tell("vmcircuit: .* impossible")
-    world.tell('vm "vm[12]"|similar lines were left out')
+    world.tell('vm "vm[12]"')
     pid, third = world.switch.pid(), world.guests[2]
     third.set(FAMILY=2, SERVER=server.v4, CLIENT=third.v4)
     port = server.run(SCRIBBLER + "t = listen(); port_of(t)")
