@@ -154,6 +154,15 @@ static void send_file(const char *path, const char *host, const char *port)
 	close(file);
 }
 
+/* What was written last may not be the sender's; a pipe cannot be helped. */
+static void take_back(int file, off_t bytes)
+{
+	off_t end = lseek(file, 0, SEEK_CUR);
+
+	if (end >= bytes && ftruncate(file, end - bytes))
+		warn("the last %jd bytes may be wrong", (intmax_t)bytes);
+}
+
 static uint64_t receive_all(struct vmc_connection *connection, int file)
 {
 	uint64_t total = 0;
@@ -173,10 +182,8 @@ static uint64_t receive_all(struct vmc_connection *connection, int file)
 		put = write(file, span, (size_t)got);
 		if (put < 0)
 			err(1, "writing");
-		/* Then these bytes may not be the sender's. */
 		if (vmc_release(connection, (size_t)put)) {
-			if (ftruncate(file, (off_t)total) && errno != EINVAL)
-				warn("cutting off what was not sent");
+			take_back(file, (off_t)put);
 			errx(1, "receiving: the sender is gone");
 		}
 		total += (uint64_t)put;
