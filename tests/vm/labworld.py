@@ -158,9 +158,7 @@ class LabWorld(World):
 
     def serves(self, guest):
         """Whether the switch runs and has greeted the guest."""
-        done = subprocess.run(
-            [self.ctl_program, "--socket", self.switch.control, "--json",
-             "list"], capture_output=True, text=True, timeout=20)
+        done = self.run_ctl("--json", "list")
         lines = [json.loads(line) for line in done.stdout.splitlines()]
         return any(line.get("name") == guest.name and
                    line["state"] == "attached" for line in lines)
@@ -179,11 +177,14 @@ class LabWorld(World):
         return os.path.join(os.path.dirname(self.switch.program),
                             "../ctl/vmcircuitctl")
 
-    def ctl(self, *words, code=0):
-        """Run vmcircuitctl; return its stdout, or stderr if it fails."""
-        done = subprocess.run(
+    def run_ctl(self, *words):
+        return subprocess.run(
             [self.ctl_program, "--socket", self.switch.control, *words],
             capture_output=True, text=True, timeout=20)
+
+    def ctl(self, *words, code=0):
+        """Run vmcircuitctl; return its stdout, or stderr if it fails."""
+        done = self.run_ctl(*words)
         assert done.returncode == code, \
             f"vmcircuitctl {words} gave {done.returncode}, not {code}: " \
             f"{done.stdout}{done.stderr}"

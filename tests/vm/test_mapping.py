@@ -9,26 +9,13 @@ from errno import (EACCES, EBUSY, EFAULT, EINVAL, ENODEV, ENOTCONN, ENOTTY,
 
 import pytest
 
-from world import HERE
+from mapping import helpers, mapped  # noqa: F401 (fixtures)
 
 pytestmark = pytest.mark.circuit
 
-HELPERS = (HERE / "mapped.py").read_text()
 SIGSEGV = 11
 
 one_family = pytest.mark.one_family
-
-
-@pytest.fixture
-def helpers(server, client):
-    for guest in {server, client}:
-        guest.run(HELPERS)
-
-
-@pytest.fixture
-def mapped(client, helpers, joined):
-    """The dialled end is mapped: `m` in the client."""
-    client.run("m = Mapped(c)")
 
 
 @pytest.fixture(params=["dialled", "accepted"])

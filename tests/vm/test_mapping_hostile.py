@@ -9,18 +9,11 @@ from errno import EBUSY, ECONNRESET, ENOTCONN
 
 import pytest
 
-from world import HERE
+from mapping import helpers  # noqa: F401 (fixture)
+from mapping import HELPERS, SCRIBBLER, stop_bystanders
 
 pytestmark = [pytest.mark.circuit, pytest.mark.remote, pytest.mark.one_family]
 
-HELPERS = (HERE / "mapped.py").read_text()
-SCRIBBLER = (HERE / "scribbler.py").read_text()
-
-
-@pytest.fixture
-def helpers(server, client):
-    for guest in {server, client}:
-        guest.run(HELPERS)
 
 
 @pytest.fixture
@@ -296,12 +289,7 @@ def test_program_that_scribbles_harms_only_itself(world, server, client,
                   for seed, guest in enumerate((client, third))]
     attackers = client.spawn(f"attacks({seconds}, {victim!r})")
     spoilt = attackers.join(seconds + 60)
-    rounds = []
-    for guest, bystander in zip((client, third), bystanders):
-        guest.run("stop.set()")
-        wrong, right = bystander.join(30)
-        assert wrong == 0
-        rounds.append(right)
+    rounds = stop_bystanders((client, third), bystanders)
     for task in tasks:
         task.join(30)
     # None of them stood still meanwhile.

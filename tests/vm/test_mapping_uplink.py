@@ -9,12 +9,10 @@ from errno import ECONNRESET
 
 import pytest
 
-from world import HERE
+from mapping import HELPERS, SCRIBBLER, stop_bystanders
 
 pytestmark = [pytest.mark.circuit, pytest.mark.uplink, pytest.mark.one_family]
 
-HELPERS = (HERE / "mapped.py").read_text()
-SCRIBBLER = (HERE / "scribbler.py").read_text()
 SIZE = (3 << 20) + 12345
 
 
@@ -118,12 +116,7 @@ def test_program_that_scribbles_harms_no_other_guest(world, server, client,
         bystanders.append(guest.spawn(f"traffic(e, stop, {seed})"))
     victims = server.spawn("suffer(s, False)")
     spoilt = client.spawn("attacks(8, 'uplink')").join(60)
-    rounds = []
-    for guest, bystander in zip((client, other), bystanders):
-        guest.run("stop.set()")
-        wrong, right = bystander.join(30)
-        assert wrong == 0
-        rounds.append(right)
+    rounds = stop_bystanders((client, other), bystanders)
     assert spoilt > 80 and min(rounds) > 8, (spoilt, rounds)
     for task in tasks:
         task.join(30)
