@@ -74,13 +74,10 @@ static size_t whole_lines(ssize_t bytes)
 	return (size_t)bytes / LINE_BYTES * LINE_BYTES;
 }
 
-static struct vmc_connection *attach(int fd)
+static struct vmc_connection *attach_circuit(int fd)
 {
-	struct vmc_connection *connection;
-	int error = vmc_attach(fd, &connection);
+	struct vmc_connection *connection = attach(fd);
 
-	if (error)
-		errx(1, "attach: %s", strerror(-error));
 	if (vmc_kind(connection) != VMC_KIND_CIRCUIT)
 		errx(1, "this connection is no circuit");
 	vmc_set_spin(connection, SPIN_US);
@@ -89,7 +86,7 @@ static struct vmc_connection *attach(int fd)
 
 static double send_in_place(int fd, double until_s)
 {
-	struct vmc_connection *connection = attach(fd);
+	struct vmc_connection *connection = attach_circuit(fd);
 	uint64_t number = 0;
 	ssize_t room;
 	size_t bytes;
@@ -115,7 +112,7 @@ static double send_in_place(int fd, double until_s)
 
 static double receive_in_place(int fd, double *ret_begin_s)
 {
-	struct vmc_connection *connection = attach(fd);
+	struct vmc_connection *connection = attach_circuit(fd);
 	uint64_t number = 0;
 	const void *span;
 	ssize_t got;

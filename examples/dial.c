@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT
 /*
- * Ordinary sockets by name: what a program does before vmc_attach(). Used by
- * vmc-cp and vmc-serve.
+ * Sockets by name, as in any program, and vmc_attach(). Used by vmc-cp and
+ * vmc-serve.
  */
 #include <err.h>
 #include <netdb.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "examples/dial.h"
+#include "lib/vmcircuit.h"
 
 /* Ends the program if the name means nothing. */
 static struct addrinfo *resolve(const char *host, const char *port, int flags)
@@ -75,4 +77,30 @@ int listen_at(const char *host, const char *port)
 		err(1, "listening on port %s", port);
 	freeaddrinfo(names);
 	return fd;
+}
+
+/**
+ * attach - work on a connected socket
+ * @fd: the socket
+ *
+ * Return: the connection, for vmc_detach(); ends the program on failure.
+ */
+struct vmc_connection *attach(int fd)
+{
+	struct vmc_connection *connection;
+	int error = vmc_attach(fd, &connection);
+
+	if (error)
+		errx(1, "cannot attach to the connection: %s", strerror(-error));
+	return connection;
+}
+
+/**
+ * carrier - what the connection turned out to be, in words
+ * @connection: attached
+ */
+const char *carrier(const struct vmc_connection *connection)
+{
+	return vmc_kind(connection) == VMC_KIND_CIRCUIT ?
+	       "a circuit, in place" : "a socket";
 }

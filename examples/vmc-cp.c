@@ -50,18 +50,7 @@ static void report(const struct vmc_connection *connection, uint64_t bytes,
 
 	fprintf(stderr, "vmc-cp: %" PRIu64 " bytes in %.2f s, %.2f Gbit/s, over %s\n",
 		bytes, seconds, (double)bytes * 8 / 1e9 / seconds,
-		vmc_kind(connection) == VMC_KIND_CIRCUIT ?
-		"a circuit, in place" : "a socket");
-}
-
-static struct vmc_connection *attach(int fd)
-{
-	struct vmc_connection *connection;
-	int error = vmc_attach(fd, &connection);
-
-	if (error)
-		errx(1, "cannot attach to the connection: %s", strerror(-error));
-	return connection;
+		carrier(connection));
 }
 
 /* Waits, and ends the program if the connection is lost. */

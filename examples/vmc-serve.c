@@ -45,17 +45,6 @@ static uint32_t number(const char *text, const char *what)
 	return (uint32_t)value;
 }
 
-static struct vmc_connection *attach(int fd, uint32_t spin_us)
-{
-	struct vmc_connection *connection;
-	int error = vmc_attach(fd, &connection);
-
-	if (error)
-		errx(1, "cannot attach to the connection: %s", strerror(-error));
-	vmc_set_spin(connection, spin_us);
-	return connection;
-}
-
 /* Copies what came to where it goes; 1 to go on, 0 at the end, or an error. */
 static ssize_t answer_some(struct vmc_connection *connection)
 {
@@ -85,7 +74,8 @@ static void serve(const char *address, const char *port, uint32_t spin_us)
 	ssize_t ret;
 
 	while ((fd = accept(listener, NULL, NULL)) >= 0) {
-		connection = attach(fd, spin_us);
+		connection = attach(fd);
+		vmc_set_spin(connection, spin_us);
 		do
 			ret = answer_some(connection);
 		while (ret > 0 || ret == -EINTR);
@@ -156,7 +146,8 @@ static void ask(const char *host, const char *port, uint32_t count,
 
 	if (!took_us)
 		err(1, "%u round trips", count);
-	connection = attach(fd, spin_us);
+	connection = attach(fd);
+	vmc_set_spin(connection, spin_us);
 	for (i = 0; i < count; i++) {
 		double begin_us = now_us();
 
@@ -165,8 +156,7 @@ static void ask(const char *host, const char *port, uint32_t count,
 	}
 	qsort(took_us, count, sizeof(*took_us), by_size);
 	printf("%u round trips of %u bytes over %s: median %.2f us, 99%% within %.2f us\n",
-	       count, bytes, vmc_kind(connection) == VMC_KIND_CIRCUIT ?
-	       "a circuit, in place" : "a socket",
+	       count, bytes, carrier(connection),
 	       took_us[count / 2], took_us[count - 1 - count / 100]);
 	vmc_detach(connection);
 	close(fd);

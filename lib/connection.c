@@ -182,6 +182,12 @@ static unsigned int spin(struct vmc_connection *connection, unsigned int what,
 	return what_is_ready(connection, what);
 }
 
+/* When @timeout_ms is over; any time if it never is. */
+static uint64_t deadline_us(int timeout_ms)
+{
+	return now_us() + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0) * 1000;
+}
+
 /* Milliseconds until @end_us, rounded up; -1 for ever. */
 static int remaining_ms(uint64_t end_us, int timeout_ms)
 {
@@ -207,8 +213,7 @@ static int remaining_ms(uint64_t end_us, int timeout_ms)
 int vmc_wait(struct vmc_connection *connection, unsigned int what,
 	     int timeout_ms)
 {
-	uint64_t end_us = now_us() + (uint64_t)(timeout_ms > 0 ? timeout_ms :
-						0) * 1000;
+	uint64_t end_us = deadline_us(timeout_ms);
 	struct pollfd poll_fd = { .fd = connection->fd };
 	unsigned int ready;
 	int left_ms;
@@ -240,8 +245,7 @@ int vmc_wait(struct vmc_connection *connection, unsigned int what,
  */
 int vmc_flush(struct vmc_connection *connection, int timeout_ms)
 {
-	uint64_t end_us = now_us() + (uint64_t)(timeout_ms > 0 ? timeout_ms :
-						0) * 1000;
+	uint64_t end_us = deadline_us(timeout_ms);
 	struct pollfd poll_fd = { .fd = connection->fd, .events = POLLOUT };
 	int error, nr;
 

@@ -131,7 +131,8 @@ static struct vmc_vm *find_callee(struct vmc_vm_table *table,
 {
 	unsigned int i;
 
-	if (vmc_name_is_loopback(remote) || vmc_config_vm_owns(vm->config, remote))
+	if (vmc_name_is_loopback(remote) ||
+	    vmc_config_vm_owns(vm->config, remote))
 		return vm;
 	for (i = 0; i < table->nr; i++) {
 		if (vmc_config_vm_owns(table->vms[i].config, remote))

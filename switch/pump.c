@@ -199,6 +199,13 @@ static bool is_host_over(struct vmc_relay *relay)
 	return !got && !relay->host_error;
 }
 
+/* The host's peer sends no more; true when the guest is to be rung. */
+static bool rx_end(struct vmc_relay *relay)
+{
+	relay->is_rx_over = true;
+	return vmc_end_set_flags(&relay->end, VMC_CTL_FIN);
+}
+
 /* Bytes are in the guest's ring. */
 static void rx_give(struct vmc_relay *relay, uint32_t bytes)
 {
@@ -206,10 +213,8 @@ static void rx_give(struct vmc_relay *relay, uint32_t bytes)
 
 	if (vmc_relay_vm(relay))
 		vmc_relay_vm(relay)->stats.bytes_in += bytes;
-	if (is_host_over(relay)) {
-		relay->is_rx_over = true;
-		is_wanted |= vmc_end_set_flags(&relay->end, VMC_CTL_FIN);
-	}
+	if (is_host_over(relay))
+		is_wanted |= rx_end(relay);
 	ring(relay, is_wanted);
 }
 
@@ -237,12 +242,10 @@ static void rx_done(struct vmc_uring_op *op, int result, unsigned int flags)
 		vmc_relay_finish(relay, true);
 		return;
 	}
-	if (result) {
+	if (result)
 		rx_give(relay, (uint32_t)result);
-	} else {
-		relay->is_rx_over = true;
-		ring(relay, vmc_end_set_flags(&relay->end, VMC_CTL_FIN));
-	}
+	else
+		ring(relay, rx_end(relay));
 	vmc_pump(relay);
 }
 

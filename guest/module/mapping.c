@@ -20,8 +20,8 @@
  */
 #include <linux/fs.h>
 #include <linux/mm.h>
-#include <linux/pagemap.h>
 #include <linux/mutex.h>
+#include <linux/pagemap.h>
 #include <linux/rwsem.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -47,8 +47,6 @@ enum area {
 struct area_place {
 	unsigned long pfn;	/* of the first page */
 	unsigned long nr_pages;	/* a ring's come twice */
-	bool is_twice;
-	bool is_writable;
 };
 
 /**
@@ -84,9 +82,17 @@ static enum area area_of(struct vm_area_struct *vma)
 	return vma->vm_pgoff >> AREA_SHIFT;
 }
 
-static unsigned long area_pages(const struct area_place *area)
+static bool area_is_writable(enum area area)
 {
-	return area->is_twice ? 2 * area->nr_pages : area->nr_pages;
+	return area == AREA_OWN || area == AREA_TX;
+}
+
+static unsigned long area_pages(const struct vmc_mapping *mapping,
+				enum area area)
+{
+	bool is_ring = area == AREA_TX || area == AREA_RX;
+
+	return mapping->areas[area].nr_pages * (is_ring ? 2 : 1);
 }
 
 /*
@@ -116,12 +122,10 @@ static void mapping_free(struct vmc_mapping *mapping)
 }
 
 static void area_set(struct area_place *area, phys_addr_t segment, u64 offset,
-		     u32 bytes, bool is_writable)
+		     u32 bytes)
 {
 	area->pfn = PHYS_PFN(segment + offset);
 	area->nr_pages = bytes >> PAGE_SHIFT;
-	area->is_twice = area->nr_pages > 1;
-	area->is_writable = is_writable;
 }
 
 static void mapping_place(struct vmc_mapping *mapping,
@@ -131,12 +135,12 @@ static void mapping_place(struct vmc_mapping *mapping,
 	struct area_place *areas = mapping->areas;
 	u64 ctl = (const u8 *)circuit->own - (const u8 *)link->tx;
 
-	area_set(&areas[AREA_OWN], link->tx_address, ctl, PAGE_SIZE, true);
-	area_set(&areas[AREA_PEER], link->rx_address, ctl, PAGE_SIZE, false);
+	area_set(&areas[AREA_OWN], link->tx_address, ctl, PAGE_SIZE);
+	area_set(&areas[AREA_PEER], link->rx_address, ctl, PAGE_SIZE);
 	area_set(&areas[AREA_TX], link->tx_address,
-		 circuit->tx - (const u8 *)link->tx, circuit->tx_bytes, true);
+		 circuit->tx - (const u8 *)link->tx, circuit->tx_bytes);
 	area_set(&areas[AREA_RX], link->rx_address,
-		 circuit->rx - (const u8 *)link->rx, circuit->rx_bytes, false);
+		 circuit->rx - (const u8 *)link->rx, circuit->rx_bytes);
 }
 
 static struct vmc_mapping *mapping_alloc(void)
@@ -213,11 +217,11 @@ static void mapping_end(struct vmc_mapping *mapping)
 static int area_check(const struct vmc_mapping *mapping,
 		      struct vm_area_struct *vma)
 {
-	const struct area_place *area = &mapping->areas[area_of(vma)];
+	enum area area = area_of(vma);
 
-	if (vma_pages(vma) != area_pages(area))
+	if (vma_pages(vma) != area_pages(mapping, area))
 		return -EINVAL;
-	if (((vma->vm_flags & VM_WRITE) && !area->is_writable) ||
+	if (((vma->vm_flags & VM_WRITE) && !area_is_writable(area)) ||
 	    (vma->vm_flags & VM_EXEC))
 		return -EACCES;
 	return 0;
@@ -308,8 +312,8 @@ static unsigned long area_pfn(const struct vmc_mapping *mapping,
 		       ((1UL << AREA_SHIFT) - 1);
 
 	if (mapping->is_lost)
-		return PHYS_PFN(__pa(area->is_writable ? mapping->bin :
-				     mapping->last_words));
+		return PHYS_PFN(__pa(area_is_writable(area_of(vma)) ?
+				     mapping->bin : mapping->last_words));
 	return area->pfn + page % area->nr_pages;
 }
 
@@ -380,7 +384,7 @@ int vmc_mapping_map(struct file *file, struct socket *sock,
 	vma->vm_ops = &area_ops;
 	vm_flags_set(vma, VM_PFNMAP | VM_DONTCOPY | VM_DONTEXPAND |
 		     VM_DONTDUMP);
-	if (!mapping->areas[area_of(vma)].is_writable)
+	if (!area_is_writable(area_of(vma)))
 		vm_flags_clear(vma, VM_MAYWRITE);
 	vm_flags_clear(vma, VM_MAYEXEC);
 	mapping = NULL;
