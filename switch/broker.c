@@ -14,6 +14,7 @@
 #include "switch/address.h"
 #include "switch/answer.h"
 #include "switch/broker.h"
+#include "switch/guest.h"
 #include "switch/uplink.h"
 
 static void send_welcome(struct vmc_vm *vm, int error)
@@ -283,7 +284,7 @@ static int listen_all(struct vmc_broker *broker)
 
 	for (i = 0; i < broker->table.nr; i++) {
 		vm = &broker->table.vms[i];
-		error = vmc_vm_listen(vm, broker->table.config);
+		error = vmc_guest_listen(vm, broker->table.config);
 		if (!error)
 			continue;
 		vmc_log(VMC_LOG_ERROR,
@@ -331,7 +332,8 @@ int vmc_broker_create(const struct vmc_config *config, struct vmc_loop *loop,
 	}
 	for (i = 0; i < config->nr_vms; i++) {
 		error = vmc_vm_init(&broker->table.vms[i], &config->vms[i],
-				    loop, broker->epoch, &vm_ops, broker);
+				    &vmc_guest_carrier, loop, broker->epoch,
+				    &vm_ops, broker);
 		if (error)
 			goto destroy_broker;
 		broker->table.nr++;
@@ -350,7 +352,7 @@ int vmc_broker_create(const struct vmc_config *config, struct vmc_loop *loop,
 	if (error)
 		goto destroy_broker;
 	for (i = 0; i < broker->table.nr; i++)
-		vmc_vm_resume(&broker->table.vms[i]);
+		vmc_guest_resume(&broker->table.vms[i]);
 	*ret_broker = broker;
 	return 0;
 
@@ -399,8 +401,10 @@ void vmc_broker_destroy(struct vmc_broker *broker)
 	if (uplink)
 		vmc_uplink_stop(uplink);
 	broker->table.uplink = NULL;
-	for (i = 0; i < broker->table.nr; i++)
+	for (i = 0; i < broker->table.nr; i++) {
 		vmc_vm_destroy(&broker->table.vms[i]);
+		vmc_guest_unlisten(&broker->table.vms[i]);
+	}
 	if (uplink)
 		vmc_uplink_destroy(uplink);
 	vmc_loop_close(broker->loop, &broker->heartbeat);

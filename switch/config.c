@@ -224,9 +224,10 @@ static void copy_socket_rights(cfg_t *cfg, enum vmc_config_purpose purpose,
 		owner = getpwnam(cfg_getstr(cfg, "socket_owner"));
 		group = getgrnam(cfg_getstr(cfg, "socket_group"));
 	}
-	config->socket_owner = owner ? owner->pw_uid : (uid_t)-1;
-	config->socket_group = group ? group->gr_gid : (gid_t)-1;
-	parse_mode(cfg_getstr(cfg, "socket_mode"), &config->socket_mode);
+	config->vm_sockets.owner = owner ? owner->pw_uid : (uid_t)-1;
+	config->vm_sockets.group = group ? group->gr_gid : (gid_t)-1;
+	parse_mode(cfg_getstr(cfg, "socket_mode"),
+		   &config->vm_sockets.mode);
 }
 
 /* So that it can be found again, wherever the process goes. */

@@ -7,6 +7,7 @@
 
 #include "proto/wire.h"
 #include "switch/policy.h"
+#include "switch/unix_socket.h"
 
 struct vmc_config_network {
 	char name[VMC_NAME_BYTES];
@@ -28,6 +29,7 @@ struct vmc_config_limits {
 
 struct vmc_config_vm {
 	char name[VMC_NAME_BYTES];
+	bool is_endpoint;	/* host processes, no guest */
 	char *socket;
 	char network[VMC_NAME_BYTES];
 	unsigned int nr_addresses;
@@ -62,10 +64,7 @@ struct vmc_config {
 	char *log_level;
 	char *user;		/* to run as, or NULL */
 	bool is_sandboxed;	/* seccomp */
-	/* Of the VMs' sockets; -1: as created. */
-	uid_t socket_owner;
-	gid_t socket_group;
-	mode_t socket_mode;
+	struct vmc_socket_rights vm_sockets;
 	unsigned int nr_networks;
 	struct vmc_config_network *networks;
 	unsigned int nr_vms;

@@ -9,12 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "switch/control_reply.h"
 #include "switch/control_server.h"
+#include "switch/unix_socket.h"
 
 #define MAX_CLIENTS		16
 #define LINE_BYTES		1024
@@ -220,25 +219,18 @@ static void timer_ready(struct vmc_watch *watch, uint32_t events)
 
 static int open_socket(const struct vmc_config *config, int *ret_fd)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int error, fd;
+	const struct vmc_socket_rights rights = {
+		.owner = (uid_t)-1,
+		.group = (gid_t)-1,
+		.mode = config->vm_sockets.mode,
+	};
+	int error = vmc_unix_socket_listen(config->control, SOCK_STREAM,
+					   &rights, ret_fd);
 
-	memcpy(address.sun_path, config->control,
-	       strlen(config->control) + 1);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	unlink(config->control);
-	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) ||
-	    chmod(config->control, config->socket_mode) || listen(fd, 16)) {
-		error = -errno;
+	if (error)
 		vmc_log(VMC_LOG_ERROR, "cannot listen on \"%s\": %s",
-			config->control, strerror(errno));
-		close(fd);
-		return error;
-	}
-	*ret_fd = fd;
-	return 0;
+			config->control, strerror(-error));
+	return error;
 }
 
 /**

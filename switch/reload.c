@@ -95,7 +95,7 @@ static void find_difference(const struct vmc_config *old,
 		 strcmp(old->log_level, fresh->log_level) ||
 		 strcmp(old->user, fresh->user) ||
 		 old->is_sandboxed != fresh->is_sandboxed ||
-		 old->socket_mode != fresh->socket_mode)
+		 old->vm_sockets.mode != fresh->vm_sockets.mode)
 		snprintf(text, room, "a key of the top level");
 }
 

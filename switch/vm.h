@@ -43,20 +43,39 @@ struct vmc_vm_ops {
 	void (*doorbell)(struct vmc_vm *vm, uint32_t raw_link);
 };
 
+/*
+ * What brings a VM's messages: the queues of a guest (guest.c), or the socket
+ * of a process (process.c). The messages are the same.
+ */
+struct vmc_carrier {
+	void (*init)(struct vmc_vm *vm);
+	/* Give it one event. 0; else it waits, or the VM is doomed. */
+	int (*give)(struct vmc_vm *vm, const struct vmc_msg *msg, size_t bytes);
+	/* What could be given was given; @is_all: nothing waits. */
+	void (*flushed)(struct vmc_vm *vm, bool is_all);
+	/* In the VM's task: take what was left over. */
+	void (*go_on)(struct vmc_vm *vm);
+	/* End the connection; nothing happens without one. */
+	void (*close)(struct vmc_vm *vm);
+};
+
 /* One configured VM, attached or not. */
 struct vmc_vm {
 	/* Fixed after creation. */
 	const struct vmc_config_vm *config;
+	const struct vmc_carrier *carrier;
 	const struct vmc_vm_ops *ops;
 	void *owner;			/* of ops: the broker */
 	struct vmc_loop *loop;
 	uint64_t epoch;
 
-	struct vmc_watch listener;	/* the socket for the hypervisor */
-	struct vmc_vhost_user connection;
 	struct vmc_task task;		/* flush, and what was left over */
 	bool is_attached;		/* ATTACH was sent */
 	bool is_doomed;			/* close the connection in the task */
+
+	/* guest.c's. */
+	struct vmc_watch listener;	/* the socket for the hypervisor */
+	struct vmc_vhost_user connection;
 	bool has_more[VMC_NR_QUEUES];	/* entries left for the next turn */
 
 	struct vmc_outbox outbox;
@@ -81,16 +100,28 @@ struct vmc_vm {
 _Static_assert(VMC_MAX_LINKS <= 64, "kicks has too few bits");
 
 int vmc_vm_init(struct vmc_vm *vm, const struct vmc_config_vm *config,
-		struct vmc_loop *loop, uint64_t epoch,
-		const struct vmc_vm_ops *ops, void *owner);
-int vmc_vm_listen(struct vmc_vm *vm, const struct vmc_config *config);
-void vmc_vm_resume(struct vmc_vm *vm);
+		const struct vmc_carrier *carrier, struct vmc_loop *loop,
+		uint64_t epoch, const struct vmc_vm_ops *ops, void *owner);
 void vmc_vm_destroy(struct vmc_vm *vm);
+
+void vmc_vm_attach(struct vmc_vm *vm);
+void vmc_vm_detach(struct vmc_vm *vm);
+void vmc_vm_disconnect(struct vmc_vm *vm);
+int vmc_vm_take(struct vmc_vm *vm, const struct vmc_msg *raw_msg, size_t bytes);
 void vmc_vm_flush(struct vmc_vm *vm);
 
 void vmc_vm_send(struct vmc_vm *vm, unsigned int type, const void *body);
 void vmc_vm_kick(struct vmc_vm *vm, uint32_t link);
 void vmc_vm_fault(struct vmc_vm *vm, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/**
+ * vmc_vm_kind - what the VM is called in messages, before its name
+ * @vm: the VM
+ */
+static inline const char *vmc_vm_kind(const struct vmc_vm *vm)
+{
+	return vm->config->is_endpoint ? "endpoint" : "vm";
+}
 
 #endif /* VMC_SWITCH_VM_H */

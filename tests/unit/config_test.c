@@ -62,7 +62,7 @@ static void a_whole_file_is_read(void **state)
 	assert_string_equal(config->control, "/run/c");
 	assert_string_equal(config->user, "nobody");
 	assert_false(config->is_sandboxed);
-	assert_int_equal(config->socket_mode, 0600);
+	assert_int_equal(config->vm_sockets.mode, 0600);
 	assert_int_equal(config->nr_networks, 1);
 	assert_true(config->networks[0].is_isolated);
 	assert_int_equal(config->nr_vms, 2);
