@@ -170,6 +170,10 @@ static const struct vmc_transport buffered_transport = {
 	.peek = peek,
 	.release = release,
 	.probe = probe,
+	.sleep = vmc_socket_sleep,
+	.shutdown = vmc_socket_shutdown,
+	.fd = vmc_socket_fd,
+	.events = vmc_socket_events,
 	.unsent = unsent,
 };
 

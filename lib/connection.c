@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * The public calls of libvmcircuit: choose the kind of a connection, wait, and
- * pass everything else on to mapped.c or buffered.c.
+ * The public calls on a connection: choose the kind of a socket's, wait, copy,
+ * and pass everything else on to the transport.
  */
 #include <errno.h>
-#include <poll.h>
 #include <sys/socket.h>
-#include <time.h>
 
+#include "lib/deadline.h"
 #include "lib/transport.h"
 
 /**
@@ -29,18 +28,20 @@ int vmc_attach(int fd, struct vmc_connection **ret_connection)
 		return -errno;
 	if (type != SOCK_STREAM)
 		return -EPROTOTYPE;
-	error = vmc_mapped_open(fd, ret_connection);
+	error = vmc_guest_circuit_open(fd, ret_connection);
 	if (error == -ENOTTY)
 		error = vmc_buffered_open(fd, ret_connection);
 	return error;
 }
 
 /**
- * vmc_detach - end the work on a socket
+ * vmc_detach - end the work on a connection
  * @connection: not used by the caller afterwards, unless this fails
  *
- * The socket stays open and connected; send() and recv() go on where the last
- * commit and release were.
+ * A socket stays open and connected; send() and recv() go on where the last
+ * commit and release were. An endpoint's connection is closed: the peer reads
+ * what was committed, then the end; or is reset, if something that came was
+ * not released.
  *
  * Return: 0, or, for a socket that is no circuit, -EAGAIN when bytes that were
  * committed are still in the buffer (vmc_flush() first) and -EBUSY when bytes
@@ -65,16 +66,30 @@ enum vmc_kind vmc_kind(const struct vmc_connection *connection)
 
 /**
  * vmc_fd - a descriptor for poll loops
- * @connection: attached
+ * @connection: attached, dialled or accepted
  *
- * Ask for POLLIN when vmc_peek() said -EAGAIN, for POLLOUT when vmc_reserve()
- * did, and call them again when it fires.
+ * When vmc_peek() or vmc_reserve() said -EAGAIN, poll the descriptor for
+ * vmc_events() and call again when it fires; it may fire for nothing.
  *
- * Return: the socket.
+ * Return: the socket; for a connection of an endpoint, another descriptor,
+ * which ends with the connection and is made by the first call, or the error
+ * of making it.
  */
-int vmc_fd(const struct vmc_connection *connection)
+int vmc_fd(struct vmc_connection *connection)
 {
-	return connection->fd;
+	return connection->transport->fd(connection);
+}
+
+/**
+ * vmc_events - what to poll vmc_fd() for
+ * @connection: attached, dialled or accepted
+ * @what: VMC_WAIT_ flags
+ *
+ * Return: POLLIN, POLLOUT or both.
+ */
+short vmc_events(const struct vmc_connection *connection, unsigned int what)
+{
+	return connection->transport->events(what);
 }
 
 /**
@@ -143,14 +158,6 @@ int vmc_release(struct vmc_connection *connection, size_t bytes)
 	return connection->transport->release(connection, bytes);
 }
 
-static uint64_t now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 /* What of @what would not say -EAGAIN. */
 static unsigned int what_is_ready(struct vmc_connection *connection,
 				  unsigned int what)
@@ -168,34 +175,26 @@ static unsigned int what_is_ready(struct vmc_connection *connection,
 	return ready;
 }
 
-static unsigned int spin(struct vmc_connection *connection, unsigned int what,
-			 int timeout_ms)
+/* The clock is looked at once for so many looks at the rings. */
+#define LOOKS_PER_CLOCK	64
+
+static void spin(struct vmc_connection *connection, unsigned int what,
+		 int timeout_ms)
 {
 	uint64_t limit_us = connection->spin_us, end_us;
+	unsigned int i;
 
 	if (timeout_ms >= 0 && (uint64_t)timeout_ms * 1000 < limit_us)
 		limit_us = (uint64_t)timeout_ms * 1000;
-	end_us = now_us() + limit_us;
-	while (!connection->transport->probe(connection, what) &&
-	       now_us() < end_us)
-		;
-	return what_is_ready(connection, what);
-}
-
-/* When @timeout_ms is over; any time if it never is. */
-static uint64_t deadline_us(int timeout_ms)
-{
-	return now_us() + (uint64_t)(timeout_ms > 0 ? timeout_ms : 0) * 1000;
-}
-
-/* Milliseconds until @end_us, rounded up; -1 for ever. */
-static int remaining_ms(uint64_t end_us, int timeout_ms)
-{
-	uint64_t now = now_us();
-
-	if (timeout_ms < 0)
-		return -1;
-	return now >= end_us ? 0 : (int)((end_us - now + 999) / 1000);
+	if (!limit_us)
+		return;
+	end_us = vmc_now_us() + limit_us;
+	do {
+		for (i = 0; i < LOOKS_PER_CLOCK; i++) {
+			if (connection->transport->probe(connection, what))
+				return;
+		}
+	} while (vmc_now_us() < end_us);
 }
 
 /**
@@ -213,22 +212,19 @@ static int remaining_ms(uint64_t end_us, int timeout_ms)
 int vmc_wait(struct vmc_connection *connection, unsigned int what,
 	     int timeout_ms)
 {
-	uint64_t end_us = deadline_us(timeout_ms);
-	struct pollfd poll_fd = { .fd = connection->fd };
+	uint64_t end_us = vmc_deadline_us(timeout_ms);
 	unsigned int ready;
-	int left_ms;
+	int error, left_ms;
 
 	if (!what || (what & ~(VMC_WAIT_DATA | VMC_WAIT_SPACE)))
 		return -EINVAL;
-	if (what & VMC_WAIT_DATA)
-		poll_fd.events |= POLLIN;
-	if (what & VMC_WAIT_SPACE)
-		poll_fd.events |= POLLOUT;
-	ready = spin(connection, what, timeout_ms);
+	spin(connection, what, timeout_ms);
+	ready = what_is_ready(connection, what);
 	while (!ready) {
-		left_ms = remaining_ms(end_us, timeout_ms);
-		if (poll(&poll_fd, 1, left_ms) < 0)
-			return -errno;
+		left_ms = vmc_deadline_left_ms(end_us, timeout_ms);
+		error = connection->transport->sleep(connection, what, left_ms);
+		if (error)
+			return error;
 		ready = what_is_ready(connection, what);
 		if (!ready && !left_ms)
 			return 0;
@@ -245,19 +241,20 @@ int vmc_wait(struct vmc_connection *connection, unsigned int what,
  */
 int vmc_flush(struct vmc_connection *connection, int timeout_ms)
 {
-	uint64_t end_us = deadline_us(timeout_ms);
-	struct pollfd poll_fd = { .fd = connection->fd, .events = POLLOUT };
-	int error, nr;
+	uint64_t end_us = vmc_deadline_us(timeout_ms);
+	int error, left_ms;
 
 	for (;;) {
 		error = vmc_commit(connection, 0);
 		if (error || !connection->transport->unsent(connection))
 			return error;
-		nr = poll(&poll_fd, 1, remaining_ms(end_us, timeout_ms));
-		if (nr < 0)
-			return -errno;
-		if (!nr)
+		left_ms = vmc_deadline_left_ms(end_us, timeout_ms);
+		if (!left_ms)
 			return -ETIMEDOUT;
+		error = connection->transport->sleep(connection, VMC_WAIT_SPACE,
+						     left_ms);
+		if (error)
+			return error;
 	}
 }
 
@@ -272,16 +269,5 @@ int vmc_shutdown(struct vmc_connection *connection)
 {
 	if (connection->transport->unsent(connection))
 		return -EAGAIN;
-	return shutdown(connection->fd, SHUT_WR) ? -errno : 0;
-}
-
-/* Positive errno of the socket, or 0; forgets it. */
-int vmc_socket_error(int fd)
-{
-	socklen_t bytes = sizeof(int);
-	int error = 0;
-
-	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &bytes))
-		return errno;
-	return error;
+	return connection->transport->shutdown(connection);
 }

@@ -11,6 +11,7 @@
 #include "switch/connect.h"
 #include "switch/notice.h"
 #include "switch/relay.h"
+#include "switch/wire.h"
 
 /* An errno from a guest that may be handed to another guest. */
 #define MAX_ERRNO	133
@@ -202,6 +203,9 @@ static void end_circuit(struct vmc_link *link, uint32_t slot)
 	if (circuit->dial)
 		vmc_connect_fail(circuit->dial, EHOSTUNREACH);
 	circuit->dial = NULL;
+	for (i = 0; i < 2; i++)
+		vmc_wire_say(link, i, slot, VMC_CTL_RST | VMC_CTL_GONE);
+	vmc_wire_destroy(link, slot);
 	vmc_link_charge(link, slot, -1);
 }
 
@@ -221,12 +225,54 @@ static void end_circuits(struct vmc_link *link)
 		link->circuits.nr_open = 0;
 }
 
+/*
+ * A process is gone, or its program ended: do for its circuit what a kernel does
+ * for a socket. What it sent is sent; what it did not read is lost, and then
+ * its peer had better know.
+ */
+static void close_for(struct vmc_vm *vm, struct vmc_link *link,
+		      unsigned int end, uint32_t slot)
+{
+	struct vmc_circuit *circuit = &link->circuits.circuits[slot];
+
+	switch (circuit->states[end]) {
+	case VMC_STATE_CONNECTING:
+		vmc_connect_cancel(vm, circuit->dial->cookie);
+		break;
+	case VMC_STATE_OFFERED:
+		refuse(link, end, slot, 0);
+		break;
+	case VMC_STATE_OPEN:
+		vmc_wire_say(link, end, slot, VMC_CTL_FIN | VMC_CTL_GONE |
+			     (vmc_wire_has_unread(link, end, slot) ?
+			      VMC_CTL_RST : 0));
+		close_end(link, end, slot);
+		break;
+	case VMC_STATE_BROKEN:
+		close_end(link, end, slot);
+		break;
+	default:
+		break;
+	}
+}
+
+static void close_all_for(struct vmc_vm *vm, struct vmc_link *link,
+			  unsigned int end)
+{
+	uint32_t slot;
+
+	for (slot = 0; slot < link->circuits.nr_fresh; slot++)
+		close_for(vm, link, end, slot);
+	vmc_link_depart(link, vm);
+}
+
 /**
  * vmc_answer_leave - a VM starts afresh or is gone
  * @vm: it gets no message about any of this
  *
  * The peers get FAILED for what they were dialling, then LINK_DOWN. Links
- * whose peer is gone already just end.
+ * whose peer is gone already just end. Those of a process first close, as the
+ * sockets of one do that ends.
  */
 void vmc_answer_leave(struct vmc_vm *vm)
 {
@@ -237,6 +283,11 @@ void vmc_answer_leave(struct vmc_vm *vm)
 		link = vm->links[id];
 		if (!link)
 			continue;
+		if (vm->config->is_endpoint && link->state == VMC_LINK_UP &&
+		    !vmc_link_is_self(link)) {
+			close_all_for(vm, link, vm->link_ends[id]);
+			continue;
+		}
 		if (link->state != VMC_LINK_DOWN)
 			end_circuits(link);
 		vmc_link_leave(link, vm);

@@ -14,7 +14,10 @@
 #include "switch/address.h"
 #include "switch/answer.h"
 #include "switch/broker.h"
+#include "switch/endpoint.h"
 #include "switch/guest.h"
+#include "switch/porter.h"
+#include "switch/process.h"
 #include "switch/uplink.h"
 
 static void send_welcome(struct vmc_vm *vm, int error)
@@ -32,7 +35,7 @@ static void send_welcome(struct vmc_vm *vm, int error)
 		.nr_resolvers = htole32(uplink->nr_resolvers),
 	};
 
-	if (!error)
+	if (!error && vm->page_mapping)
 		welcome.switch_page =
 			htole64(vmc_window_offset(&vm->connection.window,
 						  vm->page_mapping));
@@ -89,7 +92,8 @@ static void take_hello(struct vmc_vm *vm, const struct vmc_hello *raw_hello)
 	}
 	drop_state(vm);
 	vmc_outbox_clear(&vm->outbox);
-	vmc_window_restart(&vm->connection.window);
+	if (!vm->config->is_endpoint)
+		vmc_window_restart(&vm->connection.window);
 	if (le32toh(raw_hello->version) != VMC_PROTOCOL_VERSION) {
 		vmc_log_limited(&vm->log_limit, VMC_LOG_WARNING,
 				"vm \"%s\" speaks protocol version %u, the switch speaks %u",
@@ -97,6 +101,12 @@ static void take_hello(struct vmc_vm *vm, const struct vmc_hello *raw_hello)
 				le32toh(raw_hello->version),
 				VMC_PROTOCOL_VERSION);
 		send_welcome(vm, EPROTONOSUPPORT);
+		return;
+	}
+	if (vm->config->is_endpoint) {
+		/* Its socket ends with the switch: it needs no heartbeat. */
+		vm->is_welcome = true;
+		send_welcome(vm, 0);
 		return;
 	}
 	error = vmc_segment_create_page(&vm->page, vm->epoch);
@@ -121,6 +131,22 @@ static int check_local(const struct vmc_vm *vm, const struct vmc_name *local)
 	return EADDRNOTAVAIL;
 }
 
+/* Whether another process of the same endpoint listens there; errno or 0. */
+static int check_others(const struct vmc_vm *vm, const struct vmc_name *local)
+{
+	const struct vmc_broker *broker = vm->owner;
+	const struct vmc_vm *other;
+	unsigned int i;
+
+	for (i = 0; i < broker->table.nr; i++) {
+		other = &broker->table.vms[i];
+		if (other != vm && other->config == vm->config &&
+		    vmc_listener_is_taken(&other->listeners, local))
+			return EADDRINUSE;
+	}
+	return 0;
+}
+
 static void take_listen(struct vmc_vm *vm, const struct vmc_listen *raw_listen)
 {
 	struct vmc_broker *broker = vm->owner;
@@ -140,6 +166,8 @@ static void take_listen(struct vmc_vm *vm, const struct vmc_listen *raw_listen)
 		return;
 	}
 	error = check_local(vm, &listener.local);
+	if (!error)
+		error = check_others(vm, &listener.local);
 	if (!error)
 		error = -vmc_listener_add(&vm->listeners, &listener);
 	listening.error = htole32((uint32_t)error);
@@ -238,6 +266,10 @@ static void doorbell(struct vmc_vm *vm, uint32_t raw_link)
 		vmc_trunk_rung(link->trunk);
 		return;
 	}
+	if (link->porter) {
+		vmc_porter_rung(link->porter);
+		return;
+	}
 	peer = &link->ends[!vm->link_ends[raw_link]];
 	vmc_vm_kick(peer->vm, peer->id);
 }
@@ -245,7 +277,8 @@ static void doorbell(struct vmc_vm *vm, uint32_t raw_link)
 static void detached(struct vmc_vm *vm)
 {
 	drop_state(vm);
-	vmc_window_abandon(&vm->connection.window);
+	if (!vm->config->is_endpoint)
+		vmc_window_abandon(&vm->connection.window);
 }
 
 static const struct vmc_vm_ops vm_ops = {
@@ -278,26 +311,68 @@ static void beat(struct vmc_watch *watch, uint32_t events)
 
 static int listen_all(struct vmc_broker *broker)
 {
-	struct vmc_vm *vm;
+	const struct vmc_config *config = broker->table.config;
+	struct vmc_vm *seat = &broker->table.vms[config->nr_vms];
+	const struct vmc_config_vm *vm;
 	unsigned int i;
 	int error;
 
-	for (i = 0; i < broker->table.nr; i++) {
-		vm = &broker->table.vms[i];
-		error = vmc_guest_listen(vm, broker->table.config);
+	for (i = 0; i < config->nr_vms + config->nr_endpoints; i++) {
+		vm = &config->vms[i];
+		if (vm->is_endpoint) {
+			error = vmc_endpoint_listen(
+				&broker->endpoints[i - config->nr_vms], vm,
+				broker->loop, seat);
+			seat += vm->access.max_processes;
+		} else {
+			error = vmc_guest_listen(&broker->table.vms[i],
+						 config);
+		}
 		if (!error)
 			continue;
-		vmc_log(VMC_LOG_ERROR,
-			"cannot listen on \"%s\" for vm \"%s\": %s",
-			vm->config->socket, vm->config->name,
-			strerror(-error));
+		vmc_log(VMC_LOG_ERROR, "cannot listen on \"%s\" for %s \"%s\": %s",
+			vm->socket, vm->is_endpoint ? "endpoint" : "vm",
+			vm->name, strerror(-error));
 		return error;
 	}
 	return 0;
 }
 
+/* A place for each guest and for each process that may come. */
+static int init_vms(struct vmc_broker *broker)
+{
+	const struct vmc_config *config = broker->table.config;
+	const struct vmc_config_vm *vm = config->vms;
+	const struct vmc_config_vm *end =
+		vm + config->nr_vms + config->nr_endpoints;
+	unsigned int i, nr = config->nr_vms;
+	int error;
+
+	for (i = 0; i < config->nr_endpoints; i++)
+		nr += config->vms[config->nr_vms + i].access.max_processes;
+	broker->endpoints = calloc(config->nr_endpoints + 1,
+				   sizeof(struct vmc_endpoint));
+	broker->table.vms = calloc(nr + 1, sizeof(struct vmc_vm));
+	if (!broker->table.vms || !broker->endpoints)
+		return -ENOMEM;
+	for (; vm < end; vm++) {
+		for (i = 0; i < (vm->is_endpoint ? vm->access.max_processes :
+						   1); i++) {
+			error = vmc_vm_init(
+				&broker->table.vms[broker->table.nr], vm,
+				vm->is_endpoint ? &vmc_process_carrier :
+						  &vmc_guest_carrier,
+				broker->loop, broker->epoch, &vm_ops, broker);
+			if (error)
+				return error;
+			broker->table.nr++;
+		}
+	}
+	return 0;
+}
+
 /**
- * vmc_broker_create - start to serve the configured VMs
+ * vmc_broker_create - start to serve the configured VMs and endpoints
  * @config: outlives the broker
  * @loop: outlives the broker
  * @ret_broker: the broker
@@ -325,19 +400,9 @@ int vmc_broker_create(const struct vmc_config *config, struct vmc_loop *loop,
 			goto destroy_broker;
 		}
 	}
-	broker->table.vms = calloc(config->nr_vms, sizeof(struct vmc_vm));
-	if (!broker->table.vms && config->nr_vms) {
-		error = -ENOMEM;
+	error = init_vms(broker);
+	if (error)
 		goto destroy_broker;
-	}
-	for (i = 0; i < config->nr_vms; i++) {
-		error = vmc_vm_init(&broker->table.vms[i], &config->vms[i],
-				    &vmc_guest_carrier, loop, broker->epoch,
-				    &vm_ops, broker);
-		if (error)
-			goto destroy_broker;
-		broker->table.nr++;
-	}
 	if (config->uplink.is_enabled) {
 		error = vmc_uplink_create(&broker->table, loop,
 					  &broker->table.uplink);
@@ -351,7 +416,7 @@ int vmc_broker_create(const struct vmc_config *config, struct vmc_loop *loop,
 	error = listen_all(broker);
 	if (error)
 		goto destroy_broker;
-	for (i = 0; i < broker->table.nr; i++)
+	for (i = 0; i < config->nr_vms; i++)
 		vmc_guest_resume(&broker->table.vms[i]);
 	*ret_broker = broker;
 	return 0;
@@ -403,11 +468,16 @@ void vmc_broker_destroy(struct vmc_broker *broker)
 	broker->table.uplink = NULL;
 	for (i = 0; i < broker->table.nr; i++) {
 		vmc_vm_destroy(&broker->table.vms[i]);
-		vmc_guest_unlisten(&broker->table.vms[i]);
+		if (i < broker->table.config->nr_vms)
+			vmc_guest_unlisten(&broker->table.vms[i]);
 	}
+	for (i = 0; broker->endpoints &&
+	     i < broker->table.config->nr_endpoints; i++)
+		vmc_endpoint_unlisten(&broker->endpoints[i]);
 	if (uplink)
 		vmc_uplink_destroy(uplink);
 	vmc_loop_close(broker->loop, &broker->heartbeat);
 	free(broker->table.vms);
+	free(broker->endpoints);
 	free(broker);
 }

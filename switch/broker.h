@@ -9,6 +9,7 @@ struct vmc_broker {
 	struct vmc_loop *loop;
 	struct vmc_watch heartbeat;
 	struct vmc_vm_table table;
+	struct vmc_endpoint *endpoints;
 	uint64_t epoch;
 	uint64_t started_ms;
 };

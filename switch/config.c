@@ -4,7 +4,7 @@
  * is said about a mistake, which is one line that names file, line and key.
  * Owns the parsed result until vmc_config_free(). Called by main.c before
  * anything else is open, and by reload.c. The sections are in config_vm.c,
- * config_uplink.c, config_proxy.c, config_rule.c and config_policy.c.
+ * config_endpoint.c, config_uplink.c, config_proxy.c, config_rule.c and config_policy.c.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -209,6 +209,7 @@ static void set_checks(cfg_t *cfg, enum vmc_config_purpose purpose)
 		cfg_set_validate_func(cfg, "socket_group", check_group);
 	}
 	vmc_config_set_vm_checks(cfg);
+	vmc_config_set_endpoint_checks(cfg);
 	vmc_config_set_uplink_checks(cfg);
 	vmc_config_set_proxy_checks(cfg);
 	vmc_config_set_rule_checks(cfg);
@@ -254,7 +255,7 @@ static int copy(cfg_t *cfg, const char *path, enum vmc_config_purpose purpose,
 		return -ENOMEM;
 	config->is_sandboxed = cfg_getbool(cfg, "sandbox");
 	copy_socket_rights(cfg, purpose, config);
-	error = vmc_config_copy_vms(cfg, config);
+	error = vmc_config_copy_vms(cfg, purpose, config);
 	if (!error)
 		error = vmc_config_copy_uplink(cfg, config);
 	if (!error)
@@ -331,6 +332,8 @@ int vmc_config_read(const char *path, enum vmc_config_purpose purpose,
 			CFGF_TITLE | CFGF_NO_TITLE_DUPES),
 		CFG_SEC("vm", vmc_config_vm_keys, CFGF_MULTI | CFGF_TITLE |
 			CFGF_NO_TITLE_DUPES),
+		CFG_SEC("endpoint", vmc_config_endpoint_keys, CFGF_MULTI |
+			CFGF_TITLE | CFGF_NO_TITLE_DUPES),
 		CFG_SEC("uplink", vmc_config_uplink_keys, CFGF_MULTI),
 		VMC_CONFIG_WORDS("publish", NULL, vmc_config_check_publish),
 		CFG_SEC("proxy", vmc_config_proxy_keys, CFGF_MULTI |
@@ -378,8 +381,10 @@ void vmc_config_free(struct vmc_config *config)
 
 	if (!config)
 		return;
-	for (i = 0; i < config->nr_vms; i++)
+	for (i = 0; i < config->nr_vms + config->nr_endpoints; i++) {
 		free(config->vms[i].socket);
+		vmc_config_free_access(&config->vms[i].access);
+	}
 	free(config->vms);
 	free(config->networks);
 	for (i = 0; i < config->nr_publishes; i++)

@@ -27,15 +27,27 @@ struct vmc_config_limits {
 	uint32_t connects_per_second;
 };
 
+/* Who may be an endpoint. */
+struct vmc_config_access {
+	unsigned int max_processes;
+	unsigned int nr_users;
+	unsigned int nr_groups;
+	uid_t *users;
+	gid_t *groups;
+	char *text;		/* as configured, to be compared */
+};
+
+/* A VM, or an endpoint: host processes that have addresses as VMs do. */
 struct vmc_config_vm {
 	char name[VMC_NAME_BYTES];
-	bool is_endpoint;	/* host processes, no guest */
+	bool is_endpoint;
 	char *socket;
 	char network[VMC_NAME_BYTES];
 	unsigned int nr_addresses;
 	struct vmc_address addresses[VMC_MAX_ADDRESSES];
 	enum vmc_config_source source;
 	struct vmc_config_limits limits;
+	struct vmc_config_access access;	/* of an endpoint */
 };
 
 /* A port of the host that leads to a VM's. */
@@ -68,7 +80,8 @@ struct vmc_config {
 	unsigned int nr_networks;
 	struct vmc_config_network *networks;
 	unsigned int nr_vms;
-	struct vmc_config_vm *vms;
+	unsigned int nr_endpoints;
+	struct vmc_config_vm *vms;	/* the VMs, then the endpoints */
 	struct vmc_config_uplink uplink;
 	unsigned int nr_publishes;
 	struct vmc_config_publish *publishes;

@@ -35,13 +35,26 @@ int vmc_config_keep_word(cfg_t *cfg, cfg_opt_t *opt, const char *value,
 const struct vmc_config_word *vmc_config_word(cfg_t *cfg, const char *key);
 const char *vmc_config_text(cfg_t *cfg, const char *key);
 
+/* The network of who names none. */
+#define VMC_CONFIG_NETWORK	"default"
+/* A limit that was not given: the top level's counts. */
+#define VMC_CONFIG_AS_ALL	-1
+
+/* config_endpoint.c */
+extern cfg_opt_t vmc_config_endpoint_keys[];
+void vmc_config_set_endpoint_checks(cfg_t *cfg);
+int vmc_config_copy_access(cfg_t *section, enum vmc_config_purpose purpose,
+			   struct vmc_config_access *access);
+void vmc_config_free_access(struct vmc_config_access *access);
+
 /* config_vm.c */
 extern cfg_opt_t vmc_config_network_keys[];
 extern cfg_opt_t vmc_config_vm_keys[];
 int vmc_config_check_number(cfg_t *cfg, cfg_opt_t *opt);
 int vmc_config_check_path(cfg_t *cfg, cfg_opt_t *opt);
 void vmc_config_set_vm_checks(cfg_t *cfg);
-int vmc_config_copy_vms(cfg_t *cfg, struct vmc_config *config);
+int vmc_config_copy_vms(cfg_t *cfg, enum vmc_config_purpose purpose,
+			struct vmc_config *config);
 int vmc_config_find_vm(const struct vmc_config *config, const char *name,
 		       unsigned int *ret_vm);
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The VMs and networks of the configuration: sections vm and network, and the
- * limits, which the top level has as well, for every VM. Called by config.c.
+ * The VMs and networks of the configuration, and what endpoints have in common
+ * with VMs: sections vm and network, and the limits, which the top level has as
+ * well, for every VM and endpoint. Called by config.c.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
@@ -11,10 +13,7 @@
 #include "switch/address.h"
 #include "switch/config_part.h"
 
-#define DEFAULT_NETWORK	"default"
 #define MAX_VMS		1024
-/* Of a limit that a VM does not have: the top level's counts. */
-#define AS_ALL		-1
 
 cfg_opt_t vmc_config_network_keys[] = {
 	CFG_BOOL("isolated", cfg_false, CFGF_NONE),
@@ -24,11 +23,11 @@ cfg_opt_t vmc_config_network_keys[] = {
 cfg_opt_t vmc_config_vm_keys[] = {
 	CFG_STR("socket", NULL, CFGF_NODEFAULT),
 	CFG_STR_LIST("addresses", NULL, CFGF_NONE),
-	CFG_STR("network", DEFAULT_NETWORK, CFGF_NONE),
+	CFG_STR("network", VMC_CONFIG_NETWORK, CFGF_NONE),
 	CFG_STR("source", "nat", CFGF_NONE),
-	CFG_INT("max_circuits", AS_ALL, CFGF_NONE),
-	CFG_INT("max_ring_mib", AS_ALL, CFGF_NONE),
-	CFG_INT("max_connects_per_second", AS_ALL, CFGF_NONE),
+	CFG_INT("max_circuits", VMC_CONFIG_AS_ALL, CFGF_NONE),
+	CFG_INT("max_ring_mib", VMC_CONFIG_AS_ALL, CFGF_NONE),
+	CFG_INT("max_connects_per_second", VMC_CONFIG_AS_ALL, CFGF_NONE),
 	CFG_END(),
 };
 
@@ -130,15 +129,21 @@ static int check_addresses(cfg_t *cfg, cfg_opt_t *opt)
 	return -1;
 }
 
-/* Whether two VMs have an address or a socket in common. */
-static int compare_vms(cfg_t *cfg, cfg_t *a, cfg_t *b)
+/* Whether two sections, of VMs or endpoints, have something in common. */
+static int compare(cfg_t *cfg, cfg_t *a, cfg_t *b, const char *b_kind)
 {
 	unsigned int i, j;
 	struct vmc_address x, y;
 
+	if (!strcmp(cfg_title(a), cfg_title(b))) {
+		vmc_config_complain(cfg, "%s: the name \"%s\" belongs to a %s already",
+				    cfg_name(a), cfg_title(a), b_kind);
+		return -1;
+	}
 	if (!strcmp(cfg_getstr(a, "socket"), cfg_getstr(b, "socket"))) {
-		vmc_config_complain(cfg, "socket: \"%s\" is used by vm \"%s\" already",
-				    cfg_getstr(a, "socket"), cfg_title(b));
+		vmc_config_complain(cfg, "socket: \"%s\" is used by %s \"%s\" already",
+				    cfg_getstr(a, "socket"), b_kind,
+				    cfg_title(b));
 		return -1;
 	}
 	for (i = 0; i < cfg_size(a, "addresses"); i++) {
@@ -148,43 +153,53 @@ static int compare_vms(cfg_t *cfg, cfg_t *a, cfg_t *b)
 			if (x.family != y.family ||
 			    memcmp(x.address, y.address, sizeof(x.address)))
 				continue;
-			vmc_config_complain(cfg, "addresses: \"%s\" belongs to vm \"%s\" already",
+			vmc_config_complain(cfg, "addresses: \"%s\" belongs to %s \"%s\" already",
 					    cfg_getnstr(a, "addresses", i),
-					    cfg_title(b));
+					    b_kind, cfg_title(b));
 			return -1;
 		}
 	}
 	return 0;
 }
 
-/* Called at the end of each vm section, so the line is near. */
-static int check_vm(cfg_t *cfg, cfg_opt_t *opt)
+static int compare_with_all(cfg_t *cfg, cfg_t *owner, const char *kind)
 {
-	unsigned int i, nr = cfg_opt_size(opt);
-	cfg_t *vm = cfg_opt_getnsec(opt, nr - 1);
+	unsigned int i;
+	cfg_t *other;
 
-	if (check_name(cfg, opt->name, cfg_title(vm)))
-		return -1;
-	if (!cfg_size(vm, "socket") || !cfg_getstr(vm, "socket")) {
-		vmc_config_complain(cfg, "vm \"%s\": the key socket is missing",
-				    cfg_title(vm));
-		return -1;
-	}
-	if (!cfg_size(vm, "addresses")) {
-		vmc_config_complain(cfg, "vm \"%s\": the key addresses is missing",
-				    cfg_title(vm));
-		return -1;
-	}
-	if (nr > MAX_VMS) {
-		vmc_config_complain(cfg, "vm: there are more than %d",
-				    MAX_VMS);
-		return -1;
-	}
-	for (i = 0; i < nr - 1; i++) {
-		if (compare_vms(cfg, vm, cfg_opt_getnsec(opt, i)))
+	for (i = 0; i < cfg_size(cfg, kind); i++) {
+		other = cfg_getnsec(cfg, kind, i);
+		if (other != owner && compare(cfg, owner, other, kind))
 			return -1;
 	}
 	return 0;
+}
+
+/* Called at the end of each vm or endpoint section, so the line is near. */
+static int check_owner(cfg_t *cfg, cfg_opt_t *opt)
+{
+	unsigned int nr = cfg_opt_size(opt);
+	cfg_t *owner = cfg_opt_getnsec(opt, nr - 1);
+
+	if (check_name(cfg, opt->name, cfg_title(owner)))
+		return -1;
+	if (!cfg_size(owner, "socket") || !cfg_getstr(owner, "socket")) {
+		vmc_config_complain(cfg, "%s \"%s\": the key socket is missing",
+				    opt->name, cfg_title(owner));
+		return -1;
+	}
+	if (!cfg_size(owner, "addresses")) {
+		vmc_config_complain(cfg, "%s \"%s\": the key addresses is missing",
+				    opt->name, cfg_title(owner));
+		return -1;
+	}
+	if (nr > MAX_VMS) {
+		vmc_config_complain(cfg, "%s: there are more than %d",
+				    opt->name, MAX_VMS);
+		return -1;
+	}
+	return compare_with_all(cfg, owner, "vm") ||
+	       compare_with_all(cfg, owner, "endpoint") ? -1 : 0;
 }
 
 static int check_network(cfg_t *cfg, cfg_opt_t *opt)
@@ -194,37 +209,57 @@ static int check_network(cfg_t *cfg, cfg_opt_t *opt)
 	return check_name(cfg, opt->name, cfg_title(network));
 }
 
+static void set_owner_checks(cfg_t *cfg, const char *kind)
+{
+	static const struct {
+		const char *key;
+		cfg_validate_callback_t check;
+	} checks[] = {
+		{ "socket",			vmc_config_check_path },
+		{ "network",			check_network_name },
+		{ "addresses",			check_addresses },
+		{ "max_circuits",		vmc_config_check_number },
+		{ "max_ring_mib",		vmc_config_check_number },
+		{ "max_connects_per_second",	vmc_config_check_number },
+	};
+	char path[64];
+	size_t i;
+
+	cfg_set_validate_func(cfg, kind, check_owner);
+	for (i = 0; i < sizeof(checks) / sizeof(checks[0]); i++) {
+		snprintf(path, sizeof(path), "%s|%s", kind, checks[i].key);
+		cfg_set_validate_func(cfg, path, checks[i].check);
+	}
+}
+
 /**
- * vmc_config_set_vm_checks - have VMs, networks and limits checked
+ * vmc_config_set_vm_checks - have VMs, endpoints, networks and limits checked
  * @cfg: the file
  */
 void vmc_config_set_vm_checks(cfg_t *cfg)
 {
 	static const char * const limits[] = {
 		"max_circuits", "max_ring_mib", "max_connects_per_second",
-		"vm|max_circuits", "vm|max_ring_mib",
-		"vm|max_connects_per_second",
 	};
 	size_t i;
 
 	cfg_set_validate_func(cfg, "network", check_network);
-	cfg_set_validate_func(cfg, "vm", check_vm);
-	cfg_set_validate_func(cfg, "vm|socket", vmc_config_check_path);
-	cfg_set_validate_func(cfg, "vm|network", check_network_name);
-	cfg_set_validate_func(cfg, "vm|addresses", check_addresses);
 	cfg_set_validate_func(cfg, "vm|source", check_source);
+	set_owner_checks(cfg, "vm");
+	set_owner_checks(cfg, "endpoint");
 	for (i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
 		cfg_set_validate_func(cfg, limits[i], vmc_config_check_number);
 }
 
-static uint32_t limit_of(cfg_t *cfg, cfg_t *vm, const char *key)
+static uint32_t limit_of(cfg_t *cfg, cfg_t *owner, const char *key)
 {
-	long own = cfg_getint(vm, key);
+	long own = cfg_getint(owner, key);
 
-	return (uint32_t)(own == AS_ALL ? cfg_getint(cfg, key) : own);
+	return (uint32_t)(own == VMC_CONFIG_AS_ALL ? cfg_getint(cfg, key) : own);
 }
 
-static int copy_vm(cfg_t *cfg, cfg_t *section, struct vmc_config_vm *vm)
+/* What VMs and endpoints have in common. */
+static int copy_owner(cfg_t *cfg, cfg_t *section, struct vmc_config_vm *vm)
 {
 	unsigned int i;
 
@@ -234,8 +269,6 @@ static int copy_vm(cfg_t *cfg, cfg_t *section, struct vmc_config_vm *vm)
 	for (i = 0; i < vm->nr_addresses; i++)
 		vmc_address_parse(cfg_getnstr(section, "addresses", i),
 				  &vm->addresses[i]);
-	if (!strcmp(cfg_getstr(section, "source"), "routed"))
-		vm->source = VMC_SOURCE_ROUTED;
 	vm->limits.circuits = limit_of(cfg, section, "max_circuits");
 	vm->limits.memory_bytes =
 		(uint64_t)limit_of(cfg, section, "max_ring_mib") << 20;
@@ -245,37 +278,65 @@ static int copy_vm(cfg_t *cfg, cfg_t *section, struct vmc_config_vm *vm)
 	return vm->socket ? 0 : -ENOMEM;
 }
 
-/**
- * vmc_config_copy_vms - take over VMs and networks from a file
- * @cfg: the file, read
- * @config: gets them
- *
- * Return: 0 or -ENOMEM.
- */
-int vmc_config_copy_vms(cfg_t *cfg, struct vmc_config *config)
+static int copy_networks(cfg_t *cfg, struct vmc_config *config)
 {
-	unsigned int i, nr_vms = cfg_size(cfg, "vm");
-	unsigned int nr_networks = cfg_size(cfg, "network");
+	unsigned int i, nr = cfg_size(cfg, "network");
 	struct vmc_config_network *network;
+	cfg_t *section;
 
-	config->vms = calloc(nr_vms + 1, sizeof(*config->vms));
-	config->networks = calloc(nr_networks + 1, sizeof(*config->networks));
-	if (!config->vms || !config->networks)
+	config->networks = calloc(nr + 1, sizeof(*config->networks));
+	if (!config->networks)
 		return -ENOMEM;
-	for (i = 0; i < nr_networks; i++) {
+	for (i = 0; i < nr; i++) {
+		section = cfg_getnsec(cfg, "network", i);
 		network = &config->networks[config->nr_networks++];
-		strcpy(network->name,
-		       cfg_title(cfg_getnsec(cfg, "network", i)));
-		network->is_isolated =
-			cfg_getbool(cfg_getnsec(cfg, "network", i),
-				    "isolated");
-	}
-	for (i = 0; i < nr_vms; i++) {
-		config->nr_vms++;
-		if (copy_vm(cfg, cfg_getnsec(cfg, "vm", i), &config->vms[i]))
-			return -ENOMEM;
+		strcpy(network->name, cfg_title(section));
+		network->is_isolated = cfg_getbool(section, "isolated");
 	}
 	return 0;
+}
+
+/**
+ * vmc_config_copy_vms - take over VMs, endpoints and networks from a file
+ * @cfg: the file, read
+ * @purpose: whether users and groups are looked for
+ * @config: gets them
+ *
+ * Return: 0, -ENOMEM, or -EINVAL when there is a mistake, which is told.
+ */
+int vmc_config_copy_vms(cfg_t *cfg, enum vmc_config_purpose purpose,
+			struct vmc_config *config)
+{
+	unsigned int i, nr_vms = cfg_size(cfg, "vm");
+	unsigned int nr_endpoints = cfg_size(cfg, "endpoint");
+	struct vmc_config_vm *vm;
+	cfg_t *section;
+	int error;
+
+	config->vms = calloc(nr_vms + nr_endpoints + 1, sizeof(*config->vms));
+	if (!config->vms)
+		return -ENOMEM;
+	for (i = 0; i < nr_vms; i++) {
+		section = cfg_getnsec(cfg, "vm", i);
+		vm = &config->vms[config->nr_vms++];
+		if (!strcmp(cfg_getstr(section, "source"), "routed"))
+			vm->source = VMC_SOURCE_ROUTED;
+		error = copy_owner(cfg, section, vm);
+		if (error)
+			return error;
+	}
+	for (i = 0; i < nr_endpoints; i++) {
+		section = cfg_getnsec(cfg, "endpoint", i);
+		vm = &config->vms[config->nr_vms + config->nr_endpoints++];
+		vm->is_endpoint = true;
+		error = copy_owner(cfg, section, vm);
+		if (!error)
+			error = vmc_config_copy_access(section, purpose,
+						       &vm->access);
+		if (error)
+			return error;
+	}
+	return copy_networks(cfg, config);
 }
 
 /**
@@ -318,11 +379,11 @@ bool vmc_config_vm_owns(const struct vmc_config_vm *vm,
 }
 
 /**
- * vmc_config_find_owner - which VM has the address of a name
- * @config: with its VMs
+ * vmc_config_find_owner - which VM or endpoint has the address of a name
+ * @config: with its VMs and endpoints
  * @name: checked
  *
- * Return: the VM, or NULL.
+ * Return: whose it is, or NULL.
  */
 const struct vmc_config_vm *
 vmc_config_find_owner(const struct vmc_config *config,
@@ -330,7 +391,7 @@ vmc_config_find_owner(const struct vmc_config *config,
 {
 	unsigned int i;
 
-	for (i = 0; i < config->nr_vms; i++) {
+	for (i = 0; i < config->nr_vms + config->nr_endpoints; i++) {
 		if (vmc_config_vm_owns(&config->vms[i], name))
 			return &config->vms[i];
 	}

@@ -15,6 +15,9 @@
 #include "switch/quota.h"
 #include "switch/uplink.h"
 
+/* Messages that a process left unread, beside those in its socket's buffer. */
+#define MAX_WAITING_OFFERS	64
+
 /**
  * vmc_connect_fail - answer a CONNECT with FAILED
  * @dial: freed
@@ -33,6 +36,16 @@ static uint32_t larger(uint32_t a, uint32_t b)
 	return a > b ? a : b;
 }
 
+/*
+ * A process answers when its program gets round to it. What waits for that has
+ * descriptors of ours.
+ */
+static bool is_too_far_behind(const struct vmc_vm *callee)
+{
+	return callee->config->is_endpoint &&
+	       vmc_outbox_fill(&callee->outbox) > MAX_WAITING_OFFERS;
+}
+
 /* The link to a VM is up: find the listener and offer it the circuit. */
 static void offer(struct vmc_dial *dial)
 {
@@ -47,6 +60,10 @@ static void offer(struct vmc_dial *dial)
 				      vmc_name_hash(&dial->local,
 						    &dial->remote));
 	if (!listener) {
+		vmc_connect_fail(dial, ECONNREFUSED);
+		return;
+	}
+	if (is_too_far_behind(callee)) {
 		vmc_connect_fail(dial, ECONNREFUSED);
 		return;
 	}
@@ -124,21 +141,29 @@ int vmc_connect_link_to_uplink(struct vmc_vm *vm, struct vmc_uplink *uplink,
 	return 0;
 }
 
-/* The VM that a name means when @vm dials it, or NULL. */
+/*
+ * The VM that a name means when @vm dials it, or NULL. Of an endpoint's
+ * processes that is who listens there, else any that is there.
+ */
 static struct vmc_vm *find_callee(struct vmc_vm_table *table,
 				  struct vmc_vm *vm,
 				  const struct vmc_name *remote)
 {
+	struct vmc_vm *other, *found = NULL;
 	unsigned int i;
 
-	if (vmc_name_is_loopback(remote) ||
-	    vmc_config_vm_owns(vm->config, remote))
+	if (vmc_name_is_loopback(remote))
 		return vm;
 	for (i = 0; i < table->nr; i++) {
-		if (vmc_config_vm_owns(table->vms[i].config, remote))
-			return &table->vms[i];
+		other = &table->vms[i];
+		if (!vmc_config_vm_owns(other->config, remote))
+			continue;
+		if (vmc_listener_match(&other->listeners, remote, 0))
+			return other;
+		if (!found || !found->is_welcome)
+			found = other;
 	}
-	return NULL;
+	return found;
 }
 
 /*
@@ -165,7 +190,8 @@ static int check_names(struct vmc_vm_table *table, struct vmc_vm *vm,
 	    !(callee == vm && vmc_name_is_loopback(local)))
 		return EADDRNOTAVAIL;
 	*ret_callee = callee;
-	if (!callee && table->uplink)
+	/* A process has the host's own sockets for the outside. */
+	if (!callee && table->uplink && !vm->config->is_endpoint)
 		return vmc_uplink_check(table->uplink, vm, remote);
 	if (!callee || !callee->is_welcome ||
 	    !vmc_policy_allows(table->config, vm->config, callee->config))

@@ -4,7 +4,11 @@
 
 #include "switch/link.h"
 
-/* The switch's VMs: all that a connect needs to find its way. */
+/*
+ * The switch's VMs: all that a connect needs to find its way. First the guests
+ * in the order of the configuration, then a seat for each process that may
+ * come to each endpoint.
+ */
 struct vmc_vm_table {
 	const struct vmc_config *config;
 	unsigned int nr;

@@ -28,7 +28,7 @@ static const int allowed_calls[] = {
 	SCMP_SYS(clock_nanosleep), SCMP_SYS(close), SCMP_SYS(epoll_ctl),
 	SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_wait), SCMP_SYS(exit),
 	SCMP_SYS(exit_group), SCMP_SYS(fallocate), SCMP_SYS(fcntl),
-	SCMP_SYS(fstat), SCMP_SYS(ftruncate), SCMP_SYS(futex),
+	SCMP_SYS(fchmod), SCMP_SYS(fstat), SCMP_SYS(ftruncate), SCMP_SYS(futex),
 	SCMP_SYS(getpid), SCMP_SYS(getrandom), SCMP_SYS(gettid),
 	SCMP_SYS(io_uring_enter), SCMP_SYS(io_uring_register),
 	SCMP_SYS(lseek), SCMP_SYS(pwrite64),
@@ -45,12 +45,12 @@ static const int allowed_calls[] = {
 	/* sd_notify() makes a socket for each message, with credentials. */
 	SCMP_SYS(connect), SCMP_SYS(getegid), SCMP_SYS(geteuid),
 	SCMP_SYS(getgid), SCMP_SYS(getsockopt), SCMP_SYS(getuid),
-	SCMP_SYS(setsockopt), SCMP_SYS(socket),
+	SCMP_SYS(setsockopt), SCMP_SYS(socket), SCMP_SYS(socketpair),
 	/* The uplink. */
 	SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(shutdown),
 };
 
-/* How the configuration is opened when it is read again: for reading only. */
+/* How files are opened: for reading only. */
 #define OPEN_FLAGS	(O_RDONLY | O_CLOEXEC | O_NONBLOCK)
 
 /**
@@ -144,9 +144,10 @@ static void report_violation(int signal, siginfo_t *info, void *context)
 }
 
 /*
- * What reading the configuration again takes: an open() with no flag but
- * these, so that nothing is created, cut or written; and its parser wonders
- * whether the file is a terminal.
+ * What reading the configuration again takes, or a process that is to read a
+ * segment: an open() with no flag but these, so that nothing is created, cut
+ * or written; and the configuration's parser wonders whether the file is a
+ * terminal.
  */
 static int allow_reading(scmp_filter_ctx filter)
 {

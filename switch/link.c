@@ -11,7 +11,9 @@
 #include <string.h>
 
 #include "switch/link.h"
+#include "switch/porter.h"
 #include "switch/trunk.h"
+#include "switch/wire.h"
 
 #define UPLINK_NAME	"uplink"
 
@@ -22,6 +24,20 @@
 bool vmc_link_is_self(const struct vmc_link *link)
 {
 	return link->ends[0].vm == link->ends[1].vm;
+}
+
+static bool is_process(const struct vmc_link_end *end)
+{
+	return end->vm && end->vm->config->is_endpoint;
+}
+
+/**
+ * vmc_link_has_process - whether its circuits have wires
+ * @link: the link, with both ends
+ */
+bool vmc_link_has_process(const struct vmc_link *link)
+{
+	return is_process(&link->ends[0]) || is_process(&link->ends[1]);
 }
 
 /**
@@ -82,8 +98,13 @@ static void leave(struct vmc_link_end *end)
 
 static void destroy(struct vmc_link *link)
 {
+	uint32_t slot;
+
 	leave(&link->ends[0]);
 	leave(&link->ends[1]);
+	for (slot = 0; slot < link->circuits.nr_fresh; slot++)
+		vmc_wire_destroy(link, slot);
+	vmc_porter_destroy(link->porter);
 	vmc_trunk_destroy(link->trunk);
 	vmc_segment_destroy(&link->segments[0]);
 	vmc_segment_destroy(&link->segments[1]);
@@ -101,12 +122,15 @@ static void send_up(struct vmc_link *link, unsigned int i)
 	struct vmc_link_up up = {
 		.link = htole32(end->id),
 		.generation = htole32(end->generation),
-		.tx_window = htole64(vmc_window_offset(window, tx)),
-		.rx_window = htole64(vmc_window_offset(window, rx)),
 		.segment_bytes = htole64(VMC_SEGMENT_BYTES),
 		.flags = htole32(link->trunk ? VMC_LINK_UPLINK : 0),
 	};
 
+	/* A process gets descriptors with it. */
+	if (!is_process(end)) {
+		up.tx_window = htole64(vmc_window_offset(window, tx));
+		up.rx_window = htole64(vmc_window_offset(window, rx));
+	}
 	snprintf(up.peer, sizeof(up.peer), "%s", vmc_link_peer_name(link, i));
 	vmc_vm_send(end->vm, VMC_MSG_LINK_UP, &up);
 }
@@ -138,6 +162,16 @@ static void fail(struct vmc_link *link)
 	retire(link);
 }
 
+static void go_up(struct vmc_link *link)
+{
+	link->state = VMC_LINK_UP;
+	send_up(link, 0);
+	if (!link->trunk)
+		send_up(link, 1);
+	if (link->porter)
+		vmc_porter_rung(link->porter);
+}
+
 static void mapping_done(struct vmc_mapping *mapping, int error)
 {
 	struct vmc_link *link = mapping->owner;
@@ -152,20 +186,19 @@ static void mapping_done(struct vmc_mapping *mapping, int error)
 	}
 	if (--link->nr_unmapped)
 		return;
-	link->state = VMC_LINK_UP;
-	send_up(link, 0);
-	if (!link->trunk)
-		send_up(link, 1);
+	go_up(link);
 	link->ops->up(link);
 }
 
-/* Ask for both segments in the window of one end. */
+/* Ask for both segments in the window of one end, if it has a window. */
 static int map(struct vmc_link *link, unsigned int i, bool is_self)
 {
 	struct vmc_link_end *end = &link->ends[i];
 	struct vmc_window *window = &end->vm->connection.window;
 	int error;
 
+	if (is_process(end))
+		return 0;
 	error = vmc_window_map(window, link->segments[i].fd, VMC_SEGMENT_BYTES,
 			       true, mapping_done, link, &end->tx);
 	if (error)
@@ -221,7 +254,7 @@ static int begin(struct vmc_link *link, int error, struct vmc_link **ret_link)
  * @a: one VM, which becomes end 0
  * @b: the other or the same
  * @ops: called later; up() once, or failed()
- * @ret_link: the link, being mapped
+ * @ret_link: the link, being mapped; up if nobody has to map, without up()
  *
  * Return: 0; -ENOBUFS when a VM has no link or stride left; -ENOMEM; or the
  * error of making or mapping the segments.
@@ -243,6 +276,11 @@ int vmc_link_create(struct vmc_vm *a, struct vmc_vm *b,
 		error = map(link, 0, a == b);
 	if (!error && a != b)
 		error = map(link, 1, false);
+	if (!error && is_process(&link->ends[0]) != is_process(&link->ends[1]))
+		error = vmc_porter_create(link, is_process(&link->ends[1]),
+					  &link->porter);
+	if (!error && !link->nr_unmapped)
+		go_up(link);
 	return begin(link, error, ret_link);
 }
 
@@ -317,6 +355,19 @@ struct vmc_link *vmc_link_find_to_uplink(const struct vmc_vm *vm)
 	return NULL;
 }
 
+/* Who is left is to let go. */
+static void go_down(struct vmc_link *link, const struct vmc_link_end *left)
+{
+	const struct vmc_link_down down = {
+		.link = htole32(left->id),
+		.generation = htole32(left->generation),
+	};
+
+	link->state = VMC_LINK_DOWN;
+	left->vm->kicks &= ~(1ULL << left->id);
+	vmc_vm_send(left->vm, VMC_MSG_LINK_DOWN, &down);
+}
+
 /**
  * vmc_link_leave - a VM is gone
  * @link: freed, unless the other end must release it first
@@ -329,7 +380,6 @@ void vmc_link_leave(struct vmc_link *link, struct vmc_vm *vm)
 	unsigned int i = link->ends[1].vm == vm;
 	struct vmc_link_end *end = &link->ends[i];
 	struct vmc_link_end *peer = &link->ends[!i];
-	struct vmc_link_down down;
 
 	end->tx = NULL;
 	end->rx = NULL;
@@ -343,11 +393,34 @@ void vmc_link_leave(struct vmc_link *link, struct vmc_vm *vm)
 		return;
 	}
 	leave(end);
-	link->state = VMC_LINK_DOWN;
-	peer->vm->kicks &= ~(1ULL << peer->id);
-	down.link = htole32(peer->id);
-	down.generation = htole32(peer->generation);
-	vmc_vm_send(peer->vm, VMC_MSG_LINK_DOWN, &down);
+	go_down(link, peer);
+}
+
+/* Every circuit is over, and a process that had them is gone. */
+static void end_if_over(struct vmc_link *link)
+{
+	const struct vmc_link_end *ends = link->ends;
+
+	if (link->trunk || link->state != VMC_LINK_UP ||
+	    link->circuits.nr_open || (ends[0].vm && ends[1].vm))
+		return;
+	go_down(link, &ends[!ends[0].vm]);
+}
+
+/**
+ * vmc_link_depart - a process is gone, but what it sent is still to be read
+ * @link: freed, if the other end is gone too
+ * @vm: the process; its ends of the circuits are closed already
+ */
+void vmc_link_depart(struct vmc_link *link, struct vmc_vm *vm)
+{
+	unsigned int i = link->ends[1].vm == vm;
+
+	leave(&link->ends[i]);
+	if (link->ends[!i].vm)
+		end_if_over(link);
+	else
+		destroy(link);
 }
 
 /**
@@ -404,7 +477,8 @@ void vmc_link_charge(struct vmc_link *link, uint32_t slot, int sign)
  * @wishes: wished bytes of the ring that each end writes, 0: default
  * @ret_slot: the slot; states and names are the caller's to set
  *
- * Return: 0, or -ENOSPC when slots or ring space are used up.
+ * Return: 0, -ENOSPC when slots or ring space are used up, or the error of a
+ * wire.
  */
 int vmc_link_open_circuit(struct vmc_link *link, const uint32_t wishes[2],
 			  uint32_t *ret_slot)
@@ -427,10 +501,18 @@ int vmc_link_open_circuit(struct vmc_link *link, const uint32_t wishes[2],
 		goto give_ring;
 	vmc_segment_clear_ctl(&link->segments[0], slot);
 	vmc_segment_clear_ctl(&link->segments[1], slot);
+	if (vmc_link_has_process(link)) {
+		error = vmc_wire_create(link, slot);
+		if (error)
+			goto give_rings;
+	}
 	vmc_link_charge(link, slot, 1);
 	*ret_slot = slot;
 	return 0;
 
+give_rings:
+	vmc_buddy_give(&link->rings[1], circuit->offsets[1],
+		       circuit->bytes[1]);
 give_ring:
 	vmc_buddy_give(&link->rings[0], circuit->offsets[0],
 		       circuit->bytes[0]);
@@ -446,6 +528,7 @@ static void close_circuit(struct vmc_link *link, uint32_t slot)
 	int i;
 
 	vmc_link_charge(link, slot, -1);
+	vmc_wire_destroy(link, slot);
 	for (i = 0; i < 2; i++) {
 		vmc_segment_clear_ring(&link->segments[i],
 				       circuit->offsets[i], circuit->bytes[i]);
@@ -457,7 +540,8 @@ static void close_circuit(struct vmc_link *link, uint32_t slot)
 
 /**
  * vmc_link_close_if_over - free a slot when both ends are closed
- * @link: up, or down with the uplink's end still there
+ * @link: up, or down with the uplink's end still there; goes down with its
+ *	last circuit, if that is what a process left behind
  * @slot: in use
  */
 void vmc_link_close_if_over(struct vmc_link *link, uint32_t slot)
@@ -465,6 +549,8 @@ void vmc_link_close_if_over(struct vmc_link *link, uint32_t slot)
 	const struct vmc_circuit *circuit = &link->circuits.circuits[slot];
 
 	if (circuit->states[0] == VMC_STATE_CLOSED &&
-	    circuit->states[1] == VMC_STATE_CLOSED)
+	    circuit->states[1] == VMC_STATE_CLOSED) {
 		close_circuit(link, slot);
+		end_if_over(link);
+	}
 }

@@ -6,6 +6,7 @@
 #include "switch/circuit.h"
 #include "switch/vm.h"
 
+struct vmc_porter;
 struct vmc_trunk;
 struct vmc_uplink;
 
@@ -38,10 +39,14 @@ struct vmc_link_ops {
  * Two VMs that talk, or the two ends of one VM's talk to itself: then both
  * ends have the same VM and end 0 holds the two mappings. Or a VM and the
  * uplink, whose end has a trunk instead of a VM.
+ *
+ * A host process is a VM without mappings. When it leaves, the link stays up
+ * until its peer has read what was sent, and closed each circuit.
  */
 struct vmc_link {
 	enum vmc_link_state state;
 	struct vmc_trunk *trunk;	/* NULL: between VMs */
+	struct vmc_porter *porter;	/* NULL: unless a guest and a process */
 	const struct vmc_link_ops *ops;
 	unsigned int nr_unmapped;	/* answers that are missing */
 	struct vmc_link_end ends[2];
@@ -62,8 +67,10 @@ struct vmc_link *vmc_link_find(const struct vmc_vm *a,
 			       unsigned int *ret_end);
 struct vmc_link *vmc_link_find_to_uplink(const struct vmc_vm *vm);
 void vmc_link_leave(struct vmc_link *link, struct vmc_vm *vm);
+void vmc_link_depart(struct vmc_link *link, struct vmc_vm *vm);
 void vmc_link_release(struct vmc_link *link);
 bool vmc_link_is_self(const struct vmc_link *link);
+bool vmc_link_has_process(const struct vmc_link *link);
 const char *vmc_link_peer_name(const struct vmc_link *link, unsigned int end);
 
 int vmc_link_open_circuit(struct vmc_link *link, const uint32_t wishes[2],

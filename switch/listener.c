@@ -105,6 +105,28 @@ void vmc_listener_clear(struct vmc_listener_table *table)
 	}
 }
 
+/**
+ * vmc_listener_is_taken - whether a name overlaps with a listener's
+ * @table: the listeners
+ * @local: the name, checked
+ */
+bool vmc_listener_is_taken(const struct vmc_listener_table *table,
+			   const struct vmc_name *local)
+{
+	const struct vmc_listener *listener;
+
+	LIST_FOREACH(listener, &table->by_port[le16toh(local->port) %
+					       VMC_LISTENER_BUCKETS],
+		     by_port) {
+		if (listener->local.port == local->port &&
+		    (vmc_name_is_wildcard(local) ||
+		     vmc_name_is_wildcard(&listener->local) ||
+		     vmc_name_has_same_address(&listener->local, local)))
+			return true;
+	}
+	return false;
+}
+
 static enum listener_rank rank(const struct vmc_listener *listener,
 			       const struct vmc_name *dialled)
 {

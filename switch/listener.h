@@ -35,6 +35,8 @@ int vmc_listener_add(struct vmc_listener_table *table,
 int vmc_listener_remove(struct vmc_listener_table *table, uint32_t id,
 			uint16_t *ret_port);
 void vmc_listener_clear(struct vmc_listener_table *table);
+bool vmc_listener_is_taken(const struct vmc_listener_table *table,
+			   const struct vmc_name *local);
 const struct vmc_listener *
 vmc_listener_match(const struct vmc_listener_table *table,
 		   const struct vmc_name *dialled, uint64_t hash);

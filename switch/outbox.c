@@ -98,6 +98,15 @@ void vmc_outbox_clear(struct vmc_outbox *outbox)
 }
 
 /**
+ * vmc_outbox_fill - how many messages wait
+ * @outbox: the queue
+ */
+uint32_t vmc_outbox_fill(const struct vmc_outbox *outbox)
+{
+	return outbox->prod - outbox->cons;
+}
+
+/**
  * vmc_outbox_is_crowded - whether it is half full
  * @outbox: the queue
  *
@@ -106,5 +115,5 @@ void vmc_outbox_clear(struct vmc_outbox *outbox)
  */
 bool vmc_outbox_is_crowded(const struct vmc_outbox *outbox)
 {
-	return outbox->prod - outbox->cons >= VMC_OUTBOX_MESSAGES / 2;
+	return vmc_outbox_fill(outbox) >= VMC_OUTBOX_MESSAGES / 2;
 }

@@ -26,6 +26,7 @@ int vmc_outbox_put(struct vmc_outbox *outbox, unsigned int type,
 		   const void *body);
 const struct vmc_msg *vmc_outbox_first(const struct vmc_outbox *outbox);
 void vmc_outbox_drop_first(struct vmc_outbox *outbox);
+uint32_t vmc_outbox_fill(const struct vmc_outbox *outbox);
 void vmc_outbox_clear(struct vmc_outbox *outbox);
 bool vmc_outbox_is_crowded(const struct vmc_outbox *outbox);
 

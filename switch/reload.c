@@ -26,7 +26,15 @@ static bool vms_differ(const struct vmc_config_vm *a,
 	       a->source != b->source ||
 	       a->limits.circuits != b->limits.circuits ||
 	       a->limits.memory_bytes != b->limits.memory_bytes ||
-	       a->limits.connects_per_second != b->limits.connects_per_second;
+	       a->limits.connects_per_second != b->limits.connects_per_second ||
+	       a->is_endpoint != b->is_endpoint ||
+	       a->access.max_processes != b->access.max_processes ||
+	       strcmp(a->access.text ?: "", b->access.text ?: "");
+}
+
+static const char *kind_of(const struct vmc_config_vm *vm)
+{
+	return vm->is_endpoint ? "endpoint" : "vm";
 }
 
 static bool networks_differ(const struct vmc_config *a,
@@ -75,16 +83,20 @@ static void find_difference(const struct vmc_config *old,
 			    const struct vmc_config *fresh, char *text,
 			    size_t room)
 {
+	unsigned int nr_old = old->nr_vms + old->nr_endpoints;
+	unsigned int nr_fresh = fresh->nr_vms + fresh->nr_endpoints;
 	unsigned int i = 0;
 
 	text[0] = '\0';
-	while (i < old->nr_vms && i < fresh->nr_vms &&
+	while (i < nr_old && i < nr_fresh &&
 	       !vms_differ(&old->vms[i], &fresh->vms[i]))
 		i++;
-	if (i < fresh->nr_vms)
-		snprintf(text, room, "vm \"%s\"", fresh->vms[i].name);
-	else if (i < old->nr_vms)
-		snprintf(text, room, "vm \"%s\"", old->vms[i].name);
+	if (i < nr_fresh)
+		snprintf(text, room, "%s \"%s\"", kind_of(&fresh->vms[i]),
+			 fresh->vms[i].name);
+	else if (i < nr_old)
+		snprintf(text, room, "%s \"%s\"", kind_of(&old->vms[i]),
+			 old->vms[i].name);
 	else if (networks_differ(old, fresh))
 		snprintf(text, room, "a network");
 	else if (uplinks_differ(&old->uplink, &fresh->uplink))

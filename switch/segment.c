@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Segments and switch pages: sealed memfds. Owns the descriptor and the
- * switch's own mapping of the header and the control pages. What a guest
- * wrote there is never read. Called by link.c and vm.c.
+ * switch's own mapping of the header and the control pages. What was written
+ * there is nothing to rely on: only the bells and wires of processes read it.
+ * Called by link.c and broker.c.
  */
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "proto/ring.h"
@@ -28,7 +31,8 @@ static int create(struct vmc_segment *segment, const char *name,
 	fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -errno;
-	if (ftruncate(fd, (off_t)bytes) ||
+	/* Who got a descriptor for reading must not open it for more. */
+	if (fchmod(fd, S_IRUSR | S_IWUSR) || ftruncate(fd, (off_t)bytes) ||
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
 		goto close_fd;
 	map = mmap(NULL, map_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -98,6 +102,23 @@ void vmc_segment_beat(struct vmc_segment *segment)
 	uint32_t beat = le32toh(page->heartbeat) + 1;
 
 	__atomic_store_n(&page->heartbeat, htole32(beat), __ATOMIC_RELEASE);
+}
+
+/**
+ * vmc_segment_open_reader - a descriptor that cannot be written through
+ * @segment: from vmc_segment_create()
+ *
+ * Return: the descriptor, the caller's to close, or the error of open(): it
+ * takes /proc.
+ */
+int vmc_segment_open_reader(const struct vmc_segment *segment)
+{
+	char path[sizeof("/proc/self/fd/") + 10];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", segment->fd);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
 }
 
 /**

@@ -78,6 +78,11 @@ struct vmc_vm {
 	struct vmc_vhost_user connection;
 	bool has_more[VMC_NR_QUEUES];	/* entries left for the next turn */
 
+	/* process.c's. */
+	struct vmc_watch process;	/* its socket; fd -1: nobody is there */
+	uint32_t process_events;	/* that are watched for */
+	pid_t pid;
+
 	struct vmc_outbox outbox;
 	uint64_t kicks;			/* links to KICK, one bit each */
 
