@@ -2,9 +2,10 @@
 /*
  * vmc-cp - send a file, or what comes on stdin, to another machine, in place.
  *
- *   vmc-cp -l [-a ADDRESS] PORT FILE   receive one file and write it to FILE
- *   vmc-cp FILE HOST PORT              send FILE
+ *   vmc-cp [-e SOCKET] -l [-a ADDRESS] PORT FILE   receive one file into FILE
+ *   vmc-cp [-e SOCKET] FILE HOST PORT              send FILE
  *
+ * With -e it is an endpoint, on the host of a switch.
  * The sender reads the file straight into the ring that the receiver writes
  * from. FILE may be "-" for stdin or stdout. The receiver answers with the
  * number of bytes that it has written, so the sender knows that all arrived.
@@ -18,11 +19,11 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "examples/dial.h"
+#include "examples/reach.h"
 #include "lib/vmcircuit.h"
 
 /* One read or write; large enough that system calls do not count. */
@@ -30,8 +31,10 @@
 
 static void usage(FILE *to)
 {
-	fputs("usage: vmc-cp FILE HOST PORT              send FILE\n"
-	      "       vmc-cp -l [-a ADDRESS] PORT FILE   receive one file\n"
+	fputs("usage: vmc-cp [-e SOCKET] FILE HOST PORT              send FILE\n"
+	      "       vmc-cp [-e SOCKET] -l [-a ADDRESS] PORT FILE   receive one file\n"
+	      "  -e SOCKET   as the endpoint of a switch on this host\n"
+	      "  -a ADDRESS  listen there only\n"
 	      "FILE may be - for stdin or stdout.\n", to);
 }
 
@@ -117,15 +120,14 @@ static uint64_t send_all(struct vmc_connection *connection, int file)
 static void send_file(const char *path, const char *host, const char *port)
 {
 	bool is_stdin = !strcmp(path, "-");
-	int file = is_stdin ? STDIN_FILENO : open(path, O_RDONLY), fd, error;
+	int file = is_stdin ? STDIN_FILENO : open(path, O_RDONLY), error;
 	struct vmc_connection *connection;
 	uint64_t sent, written;
 	double begin_s;
 
 	if (file < 0)
 		err(1, "%s", path);
-	fd = dial(host, port);
-	connection = attach(fd);
+	connection = reach(host, port);
 	begin_s = now_s();
 	sent = send_all(connection, file);
 	error = vmc_flush(connection, -1);
@@ -138,8 +140,7 @@ static void send_file(const char *path, const char *host, const char *port)
 	if (written != sent)
 		errx(1, "the receiver wrote %" PRIu64 " of %" PRIu64 " bytes",
 		     written, sent);
-	vmc_detach(connection);
-	close(fd);
+	hang_up(connection);
 	close(file);
 }
 
@@ -208,27 +209,22 @@ static void receive_file(const char *address, const char *port,
 	bool is_stdout = !strcmp(path, "-");
 	int file = is_stdout ? STDOUT_FILENO :
 			       open(path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
-	int listener, fd;
 	struct vmc_connection *connection;
+	struct place place;
 	double begin_s;
 	uint64_t bytes;
 
 	if (file < 0)
 		err(1, "%s", path);
-	listener = listen_at(address, port);
-	fd = accept(listener, NULL, NULL);
-	if (fd < 0)
-		err(1, "accept");
-	connection = attach(fd);
+	place = wait_at(address, port);
+	connection = take_next(&place);
 	begin_s = now_s();
 	bytes = receive_all(connection, file);
 	if (!is_stdout && close(file))
 		err(1, "%s", path);
 	answer(connection, bytes);
 	report(connection, bytes, begin_s);
-	vmc_detach(connection);
-	close(fd);
-	close(listener);
+	hang_up(connection);
 }
 
 int main(int argc, char **argv)
@@ -237,10 +233,13 @@ int main(int argc, char **argv)
 	bool is_receiver = false;
 	int option;
 
-	while ((option = getopt(argc, argv, "a:hl")) != -1) {
+	while ((option = getopt(argc, argv, "a:e:hl")) != -1) {
 		switch (option) {
 		case 'a':
 			address = optarg;
+			break;
+		case 'e':
+			be_endpoint(optarg);
 			break;
 		case 'l':
 			is_receiver = true;

@@ -2,11 +2,12 @@
 /*
  * vmc-serve - answer requests in place, or ask for answers and time them.
  *
- *   vmc-serve [-s US] [-a ADDRESS] PORT            serve, one client at a time
- *   vmc-serve [-s US] [-n COUNT] [-b BYTES] HOST PORT   ask COUNT times
+ *   vmc-serve [-e SOCKET] [-s US] [-a ADDRESS] PORT     serve, one client at a time
+ *   vmc-serve [-e SOCKET] [-s US] [-n COUNT] [-b BYTES] HOST PORT   ask COUNT times
  *
  * A request is a number of bytes; the answer is the same bytes. With -s both
- * look for up to US microseconds before they sleep.
+ * look for up to US microseconds before they sleep, with -e they are endpoints
+ * on the host of a switch.
  */
 #include <err.h>
 #include <errno.h>
@@ -16,20 +17,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "examples/dial.h"
+#include "examples/reach.h"
 #include "lib/vmcircuit.h"
 
 static void usage(FILE *to)
 {
-	fputs("usage: vmc-serve [-s US] [-a ADDRESS] PORT                 serve\n"
-	      "       vmc-serve [-s US] [-n COUNT] [-b BYTES] HOST PORT    ask\n"
-	      "  -s US     look for up to US microseconds before sleeping\n"
-	      "  -n COUNT  round trips, default 10000\n"
-	      "  -b BYTES  of a request, default 64\n", to);
+	fputs("usage: vmc-serve [-e SOCKET] [-s US] [-a ADDRESS] PORT               serve\n"
+	      "       vmc-serve [-e SOCKET] [-s US] [-n COUNT] [-b BYTES] HOST PORT  ask\n"
+	      "  -e SOCKET   as the endpoint of a switch on this host\n"
+	      "  -a ADDRESS  listen there only\n"
+	      "  -s US       look for up to US microseconds before sleeping\n"
+	      "  -n COUNT    round trips, default 10000\n"
+	      "  -b BYTES    of a request, default 64\n", to);
 }
 
 static uint32_t number(const char *text, const char *what)
@@ -69,12 +72,12 @@ static ssize_t answer_some(struct vmc_connection *connection)
 
 static void serve(const char *address, const char *port, uint32_t spin_us)
 {
-	int listener = listen_at(address, port), fd;
+	struct place place = wait_at(address, port);
 	struct vmc_connection *connection;
 	ssize_t ret;
 
-	while ((fd = accept(listener, NULL, NULL)) >= 0) {
-		connection = attach(fd);
+	for (;;) {
+		connection = take_next(&place);
 		vmc_set_spin(connection, spin_us);
 		do
 			ret = answer_some(connection);
@@ -82,10 +85,8 @@ static void serve(const char *address, const char *port, uint32_t spin_us)
 		if (ret < 0)
 			warnx("a client was lost: %s", strerror((int)-ret));
 		vmc_flush(connection, 1000);
-		vmc_detach(connection);
-		close(fd);
+		hang_up(connection);
 	}
-	err(1, "accept");
 }
 
 /* One request in flight: all of it out, all of the answer back. */
@@ -141,12 +142,11 @@ static void ask(const char *host, const char *port, uint32_t count,
 {
 	double *took_us = calloc(count, sizeof(*took_us));
 	struct vmc_connection *connection;
-	int fd = dial(host, port);
 	uint32_t i;
 
 	if (!took_us)
 		err(1, "%u round trips", count);
-	connection = attach(fd);
+	connection = reach(host, port);
 	vmc_set_spin(connection, spin_us);
 	for (i = 0; i < count; i++) {
 		double begin_us = now_us();
@@ -158,8 +158,7 @@ static void ask(const char *host, const char *port, uint32_t count,
 	printf("%u round trips of %u bytes over %s: median %.2f us, 99%% within %.2f us\n",
 	       count, bytes, carrier(connection),
 	       took_us[count / 2], took_us[count - 1 - count / 100]);
-	vmc_detach(connection);
-	close(fd);
+	hang_up(connection);
 	free(took_us);
 }
 
@@ -170,7 +169,7 @@ int main(int argc, char **argv)
 	const char *address = NULL;
 	int option;
 
-	while ((option = getopt(argc, argv, "a:b:hn:s:")) != -1) {
+	while ((option = getopt(argc, argv, "a:b:e:hn:s:")) != -1) {
 		switch (option) {
 		case 'a':
 			address = optarg;
@@ -178,6 +177,9 @@ int main(int argc, char **argv)
 		case 'b':
 			bytes = number(optarg, "-b");
 			is_client = true;
+			break;
+		case 'e':
+			be_endpoint(optarg);
 			break;
 		case 'n':
 			count = number(optarg, "-n");

@@ -181,19 +181,20 @@ static unsigned int what_is_ready(struct vmc_connection *connection,
 static void spin(struct vmc_connection *connection, unsigned int what,
 		 int timeout_ms)
 {
-	uint64_t limit_us = connection->spin_us, end_us;
+	uint64_t limit_us = connection->spin_us, end_us = 0;
 	unsigned int i;
 
 	if (timeout_ms >= 0 && (uint64_t)timeout_ms * 1000 < limit_us)
 		limit_us = (uint64_t)timeout_ms * 1000;
 	if (!limit_us)
 		return;
-	end_us = vmc_now_us() + limit_us;
 	do {
 		for (i = 0; i < LOOKS_PER_CLOCK; i++) {
 			if (connection->transport->probe(connection, what))
 				return;
 		}
+		if (!end_us)
+			end_us = vmc_now_us() + limit_us;
 	} while (vmc_now_us() < end_us);
 }
 

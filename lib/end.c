@@ -75,6 +75,8 @@ void vmc_end_resume(struct vmc_end *end, struct vmc_ctl *own,
 	end->prod = vmc_shared_load32(&own->prod);
 	end->cons = vmc_shared_load32(&own->cons);
 	end->flags = vmc_shared_load32(&own->flags);
+	/* Until the peer was looked at, the ring counts as full. */
+	end->peer_cons = end->prod - tx_bytes;
 }
 
 /**
@@ -115,7 +117,27 @@ uint32_t vmc_end_writable(struct vmc_end *end)
 		end->is_lying = true;
 		return 0;
 	}
+	end->peer_cons = raw_cons;
 	return end->tx_bytes - fill;
+}
+
+/**
+ * vmc_end_writable_for - bytes that may be sent now, if no more are wanted
+ * @end: the end
+ * @wish_bytes: how many one would like to send
+ *
+ * While what was seen last suffices the peer's index is not looked at, which
+ * is in the peer's cache.
+ *
+ * Return: as vmc_end_writable(), but it may be less if it is @wish_bytes or
+ * more.
+ */
+uint32_t vmc_end_writable_for(struct vmc_end *end, uint32_t wish_bytes)
+{
+	uint32_t room = end->tx_bytes -
+			vmc_ring_fill(end->prod, end->peer_cons);
+
+	return room >= wish_bytes ? room : vmc_end_writable(end);
 }
 
 /**

@@ -27,6 +27,7 @@ struct vmc_end {
 	/* The peer's that were answered with a bell last. */
 	uint32_t peer_data_wait;
 	uint32_t peer_space_wait;
+	uint32_t peer_cons;		/* as it was seen last */
 
 	bool is_lying;			/* the peer, once and for all */
 };
@@ -42,6 +43,7 @@ void vmc_end_resume(struct vmc_end *end, struct vmc_ctl *own,
 
 uint32_t vmc_end_readable(struct vmc_end *end);
 uint32_t vmc_end_writable(struct vmc_end *end);
+uint32_t vmc_end_writable_for(struct vmc_end *end, uint32_t wish_bytes);
 uint8_t *vmc_end_tx_span(struct vmc_end *end, uint32_t writable_bytes,
 			 uint32_t *ret_bytes);
 const uint8_t *vmc_end_rx_span(struct vmc_end *end, uint32_t readable_bytes,

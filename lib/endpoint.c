@@ -22,7 +22,8 @@
 /* The switch answers at once; so long, it is stuck, ms. */
 #define GREETING_TIMEOUT_MS	5000
 
-#define MAX_FDS	2
+/* LINK_UP has the most. */
+#define MAX_FDS	3
 
 /* A message and the descriptors that came with it; -1: none. */
 struct letter {
@@ -74,6 +75,22 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
+static void close_fds(struct letter *letter)
+{
+	unsigned int i;
+
+	for (i = 0; i < MAX_FDS; i++)
+		close_fd(&letter->fds[i]);
+}
+
+static void close_link(struct vmc_endpoint_link *link)
+{
+	link->generation = 0;
+	close_fd(&link->tx_fd);
+	close_fd(&link->rx_fd);
+	close_fd(&link->wake_fd);
+}
+
 /* 0, -EAGAIN when nothing is there, -ENOTCONN, -EINTR. */
 static int read_letter(struct vmc_endpoint *endpoint, struct letter *letter)
 {
@@ -100,8 +117,7 @@ static int read_letter(struct vmc_endpoint *endpoint, struct letter *letter)
 		take_fds(&header, letter);
 	if (bytes <= 0 || (size_t)bytes != le16toh(letter->msg.bytes)) {
 		endpoint->is_lost = true;
-		close_fd(&letter->fds[0]);
-		close_fd(&letter->fds[1]);
+		close_fds(letter);
 		return -ENOTCONN;
 	}
 	return 0;
@@ -178,6 +194,8 @@ static void take_link_up(struct vmc_endpoint *endpoint, struct letter *letter)
 	link->generation = le32toh(up->generation);
 	link->tx_fd = letter->fds[0];
 	link->rx_fd = letter->fds[1];
+	link->wake_fd = letter->fds[2];
+	link->end = !!(le32toh(up->flags) & VMC_LINK_END_1);
 	pthread_mutex_unlock(&endpoint->lock);
 	memset(letter->fds, -1, sizeof(letter->fds));
 }
@@ -193,9 +211,7 @@ static void take_link_down(struct vmc_endpoint *endpoint,
 		&endpoint->links[le32toh(down->link) % VMC_MAX_LINKS];
 
 	pthread_mutex_lock(&endpoint->lock);
-	link->generation = 0;
-	close_fd(&link->tx_fd);
-	close_fd(&link->rx_fd);
+	close_link(link);
 	vmc_endpoint_send(endpoint, VMC_MSG_LINK_RELEASED, &released);
 	pthread_mutex_unlock(&endpoint->lock);
 }
@@ -313,8 +329,7 @@ static void take(struct vmc_endpoint *endpoint, struct letter *letter)
 	default:
 		break;
 	}
-	close_fd(&letter->fds[0]);
-	close_fd(&letter->fds[1]);
+	close_fds(letter);
 }
 
 /**
@@ -410,10 +425,9 @@ static void destroy(struct vmc_endpoint *endpoint)
 {
 	unsigned int i;
 
-	for (i = 0; i < VMC_MAX_LINKS; i++) {
-		close_fd(&endpoint->links[i].tx_fd);
-		close_fd(&endpoint->links[i].rx_fd);
-	}
+	vmc_lookout_stop(endpoint);
+	for (i = 0; i < VMC_MAX_LINKS; i++)
+		close_link(&endpoint->links[i]);
 	close_fd(&endpoint->fd);
 	close_fd(&endpoint->set_fd);
 	close_fd(&endpoint->pending_fd);
@@ -425,6 +439,9 @@ static void destroy(struct vmc_endpoint *endpoint)
  * vmc_endpoint_open - become an end of circuits
  * @path: the endpoint's socket, as the switch's configuration has it
  * @ret_endpoint: ended with vmc_endpoint_close()
+ *
+ * Starts a thread that sleeps until the switch is gone. A child of fork() has
+ * no use of the endpoint.
  *
  * Return: 0; connect()'s error when nobody listens there; -EACCES when the
  * switch turned us away, of which its log says why; -EPROTONOSUPPORT when it
@@ -445,6 +462,7 @@ int vmc_endpoint_open(const char *path, struct vmc_endpoint **ret_endpoint)
 	for (i = 0; i < VMC_MAX_LINKS; i++) {
 		endpoint->links[i].tx_fd = -1;
 		endpoint->links[i].rx_fd = -1;
+		endpoint->links[i].wake_fd = -1;
 	}
 	if (getrandom(&endpoint->next_port, sizeof(endpoint->next_port), 0) < 0)
 		endpoint->next_port = 0;
@@ -457,6 +475,7 @@ int vmc_endpoint_open(const char *path, struct vmc_endpoint **ret_endpoint)
 		destroy(endpoint);
 		return error;
 	}
+	vmc_lookout_start(endpoint);
 	*ret_endpoint = endpoint;
 	return 0;
 }
@@ -470,12 +489,12 @@ int vmc_endpoint_open(const char *path, struct vmc_endpoint **ret_endpoint)
  */
 int vmc_endpoint_close(struct vmc_endpoint *endpoint)
 {
-	unsigned int nr;
+	bool is_busy;
 
 	pthread_mutex_lock(&endpoint->lock);
-	nr = endpoint->nr_connections;
+	is_busy = !LIST_EMPTY(&endpoint->circuits);
 	pthread_mutex_unlock(&endpoint->lock);
-	if (nr || !LIST_EMPTY(&endpoint->listeners))
+	if (is_busy || !LIST_EMPTY(&endpoint->listeners))
 		return -EBUSY;
 	destroy(endpoint);
 	return 0;

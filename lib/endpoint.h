@@ -14,6 +14,8 @@ struct vmc_endpoint_link {
 	uint32_t generation;	/* 0: there is none */
 	int tx_fd;		/* the segment that we write */
 	int rx_fd;		/* the one that we only read */
+	int wake_fd;		/* the wake area */
+	unsigned int end;	/* ours, 0 or 1 */
 };
 
 /* A circuit that the switch told of, not mapped yet. */
@@ -29,6 +31,8 @@ struct vmc_pending {
 	struct vmc_name remote;
 	TAILQ_ENTRY(vmc_pending) entry;
 };
+
+struct vmc_host_circuit;
 
 struct vmc_listener {
 	struct vmc_endpoint *endpoint;
@@ -62,11 +66,19 @@ struct vmc_endpoint {
 	LIST_HEAD(, vmc_listener) listeners;
 	unsigned int nr_pending;
 
+	/* Waits for the end of the switch, see lookout.c. */
+	pthread_t lookout;
+	bool has_lookout;
+	bool is_adrift;		/* nobody tells of peers; atomic */
+
 	/* Against the connections, which other threads may detach. */
 	pthread_mutex_t lock;
-	unsigned int nr_connections;
+	LIST_HEAD(, vmc_host_circuit) circuits;
 	struct vmc_endpoint_link links[VMC_MAX_LINKS];
 };
+
+void vmc_lookout_start(struct vmc_endpoint *endpoint);
+void vmc_lookout_stop(struct vmc_endpoint *endpoint);
 
 int vmc_endpoint_send(struct vmc_endpoint *endpoint, unsigned int type,
 		      const void *body);
@@ -82,5 +94,6 @@ int vmc_host_circuit_open(struct vmc_endpoint *endpoint,
 			  struct vmc_circuit_news *news,
 			  struct vmc_connection **ret_connection);
 void vmc_host_circuit_abort(struct vmc_connection *connection);
+void vmc_host_circuit_nudge_all(struct vmc_endpoint *endpoint);
 
 #endif /* VMC_LIB_ENDPOINT_H */

@@ -7,6 +7,7 @@
  */
 #include <endian.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -18,24 +19,28 @@
 #include "lib/shared.h"
 #include "lib/wake.h"
 
-/* A peer that vanishes with the switch says nothing: look so often, ms. */
+/* Without the switch nobody tells of a peer that died: look so often, ms. */
 #define LIVENESS_LOOK_MS	500
 
-struct host_circuit {
+struct vmc_host_circuit {
 	struct vmc_mapped mapped;	/* its fd is the circuit's socket */
 	struct vmc_endpoint *endpoint;
 	struct vmc_circuit_id id;
 	uint32_t generation;		/* of the link */
+	struct vmc_wake_slot *wake;	/* of the link's wake area */
+	unsigned int number;		/* of our end */
 
 	/* For poll loops, from the first vmc_fd() on; -1: not yet. */
 	int set_fd;			/* epoll: the socket and self_fd */
 	int self_fd;			/* eventfd: what we took, not for us */
 	unsigned int armed;		/* VMC_WAIT_ bells that are asked for */
+
+	LIST_ENTRY(vmc_host_circuit) entry;	/* in the endpoint's */
 };
 
-static struct host_circuit *circuit_of(const struct vmc_connection *connection)
+static struct vmc_host_circuit *circuit_of(const struct vmc_connection *connection)
 {
-	return (struct host_circuit *)connection;
+	return (struct vmc_host_circuit *)connection;
 }
 
 static void ask(struct vmc_end *end, unsigned int what)
@@ -54,11 +59,13 @@ static int error_of(struct vmc_mapped *mapped)
 
 static int ring(struct vmc_mapped *mapped)
 {
-	vmc_wake(mapped->end.own, mapped->end.peer, mapped->connection.fd);
+	struct vmc_host_circuit *circuit = circuit_of(&mapped->connection);
+
+	vmc_wake(&circuit->wake->ends[!circuit->number], mapped->connection.fd);
 	return 0;
 }
 
-static int signal_self(struct host_circuit *circuit)
+static int signal_self(struct vmc_host_circuit *circuit)
 {
 	const uint64_t count = 1;
 
@@ -69,7 +76,7 @@ static int signal_self(struct host_circuit *circuit)
  * In a poll loop -EAGAIN is a promise that the descriptor will fire, and that
  * it does not for what is over. The bells for data and for space share it.
  */
-static void rearm(struct host_circuit *circuit, unsigned int what)
+static void rearm(struct vmc_host_circuit *circuit, unsigned int what)
 {
 	struct vmc_connection *connection = &circuit->mapped.connection;
 	unsigned int others = circuit->armed & ~what;
@@ -92,7 +99,7 @@ static void rearm(struct host_circuit *circuit, unsigned int what)
 
 static int look(struct vmc_mapped *mapped, unsigned int what)
 {
-	struct host_circuit *circuit = circuit_of(&mapped->connection);
+	struct vmc_host_circuit *circuit = circuit_of(&mapped->connection);
 	const uint32_t ends = what == VMC_WAIT_DATA ? VMC_CTL_FIN :
 						      VMC_CTL_GONE;
 	uint32_t flags;
@@ -106,41 +113,42 @@ static int look(struct vmc_mapped *mapped, unsigned int what)
 }
 
 /* The peer closes its socket after its last word, or without one. */
-static int check_alive(struct host_circuit *circuit)
+static void check_alive(struct vmc_host_circuit *circuit)
 {
 	struct vmc_mapped *mapped = &circuit->mapped;
-	char bell;
+	struct pollfd poll_fd = { .fd = mapped->connection.fd };
 
-	if (recv(mapped->connection.fd, &bell, 1, MSG_PEEK | MSG_DONTWAIT) &&
-	    errno != ECONNRESET)
-		return 0;
-	if (vmc_end_peer_flags(&mapped->end) & (VMC_CTL_GONE | VMC_CTL_RST))
-		return 0;
-	return vmc_mapped_fail(mapped, ECONNRESET);
+	/* No events: whether the other end is closed. */
+	if (poll(&poll_fd, 1, 0) > 0 &&
+	    !(vmc_end_peer_flags(&mapped->end) & (VMC_CTL_GONE | VMC_CTL_RST)))
+		vmc_mapped_fail(mapped, ECONNRESET);
 }
 
 static int sleep_for(struct vmc_connection *connection, unsigned int what,
 		     int timeout_ms)
 {
-	struct host_circuit *circuit = circuit_of(connection);
-	struct vmc_end *end = &circuit->mapped.end;
-	uint32_t seen = vmc_wake_seen(end->peer);
-	bool is_long = timeout_ms < 0 || timeout_ms > LIVENESS_LOOK_MS;
+	struct vmc_host_circuit *circuit = circuit_of(connection);
+	struct vmc_wakeup *own = &circuit->wake->ends[circuit->number];
+	uint32_t seen = vmc_wake_seen(own);
+	bool is_short;
 	int error;
 
-	ask(end, what);
+	ask(&circuit->mapped.end, what);
 	if (vmc_mapped_probe(connection, what))
 		return 0;
-	error = vmc_wake_sleep(end->peer, seen,
-			       is_long ? LIVENESS_LOOK_MS : timeout_ms);
+	is_short = !__atomic_load_n(&circuit->endpoint->is_adrift,
+				    __ATOMIC_SEQ_CST) ||
+		   (timeout_ms >= 0 && timeout_ms < LIVENESS_LOOK_MS);
+	error = vmc_wake_sleep(own, seen,
+			       is_short ? timeout_ms : LIVENESS_LOOK_MS);
 	if (error != -ETIMEDOUT)
 		return error;
-	/* That it is over is the next thing that is found, if it is. */
-	check_alive(circuit);
+	if (!is_short)
+		check_alive(circuit);
 	return 0;
 }
 
-static int say(struct host_circuit *circuit, uint32_t flags)
+static int say(struct vmc_host_circuit *circuit, uint32_t flags)
 {
 	if (vmc_end_set_flags(&circuit->mapped.end, flags))
 		ring(&circuit->mapped);
@@ -150,6 +158,57 @@ static int say(struct host_circuit *circuit, uint32_t flags)
 static int shut_down(struct vmc_connection *connection)
 {
 	return say(circuit_of(connection), VMC_CTL_FIN);
+}
+
+static void *map_page(int fd, uint64_t offset, int protection)
+{
+	void *page = mmap(NULL, VMC_PAGE_BYTES, protection, MAP_SHARED, fd,
+			  (off_t)offset);
+
+	return page == MAP_FAILED ? NULL : page;
+}
+
+static void *map_ctl(int fd, uint32_t slot, int protection)
+{
+	return map_page(fd, VMC_CTL_OFFSET + (uint64_t)slot * VMC_PAGE_BYTES,
+			protection);
+}
+
+#define WAKE_SLOTS_PER_PAGE	(VMC_PAGE_BYTES / sizeof(struct vmc_wake_slot))
+
+static struct vmc_wake_slot *map_wake(int fd, uint32_t slot)
+{
+	struct vmc_wake_slot *slots =
+		map_page(fd, slot / WAKE_SLOTS_PER_PAGE * VMC_PAGE_BYTES,
+			 PROT_READ | PROT_WRITE);
+
+	return slots ? slots + slot % WAKE_SLOTS_PER_PAGE : NULL;
+}
+
+static void unmap_wake(struct vmc_wake_slot *wake)
+{
+	/* The page that it lies in. */
+	if (wake)
+		munmap((void *)((uintptr_t)wake &
+				~(uintptr_t)(VMC_PAGE_BYTES - 1)),
+		       VMC_PAGE_BYTES);
+}
+
+/* Twice in a row, so that every span is in one piece. */
+static void *map_ring(int fd, uint64_t offset, size_t bytes, int protection)
+{
+	uint8_t *area = mmap(NULL, 2 * bytes, PROT_NONE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (area == MAP_FAILED)
+		return NULL;
+	if (mmap(area, bytes, protection, MAP_SHARED | MAP_FIXED, fd,
+		 (off_t)offset) != MAP_FAILED &&
+	    mmap(area + bytes, bytes, protection, MAP_SHARED | MAP_FIXED, fd,
+		 (off_t)offset) != MAP_FAILED)
+		return area;
+	munmap(area, 2 * bytes);
+	return NULL;
 }
 
 static void unmap(const void *area, size_t bytes)
@@ -164,7 +223,7 @@ static void close_fd(int fd)
 		close(fd);
 }
 
-static void free_circuit(struct host_circuit *circuit)
+static void free_circuit(struct vmc_host_circuit *circuit)
 {
 	const struct vmc_end *end = &circuit->mapped.end;
 
@@ -172,6 +231,7 @@ static void free_circuit(struct host_circuit *circuit)
 	unmap(end->peer, VMC_PAGE_BYTES);
 	unmap(end->tx, 2 * (size_t)end->tx_bytes);
 	unmap(end->rx, 2 * (size_t)end->rx_bytes);
+	unmap_wake(circuit->wake);
 	close_fd(circuit->set_fd);
 	close_fd(circuit->self_fd);
 	free(circuit);
@@ -179,7 +239,7 @@ static void free_circuit(struct host_circuit *circuit)
 
 static int destroy(struct vmc_connection *connection)
 {
-	struct host_circuit *circuit = circuit_of(connection);
+	struct vmc_host_circuit *circuit = circuit_of(connection);
 	struct vmc_endpoint *endpoint = circuit->endpoint;
 	uint32_t flags = VMC_CTL_FIN | VMC_CTL_GONE;
 
@@ -190,7 +250,7 @@ static int destroy(struct vmc_connection *connection)
 	vmc_endpoint_close_circuit(endpoint, &circuit->id,
 				   circuit->generation);
 	pthread_mutex_lock(&endpoint->lock);
-	endpoint->nr_connections--;
+	LIST_REMOVE(circuit, entry);
 	pthread_mutex_unlock(&endpoint->lock);
 	free_circuit(circuit);
 	return 0;
@@ -206,8 +266,7 @@ static int watch(int set_fd, int fd)
 /* The first poll() fires at once: nobody knows what was missed before. */
 static int fd_of(struct vmc_connection *connection)
 {
-	struct host_circuit *circuit = circuit_of(connection);
-	struct vmc_end *end = &circuit->mapped.end;
+	struct vmc_host_circuit *circuit = circuit_of(connection);
 	int error;
 
 	if (circuit->set_fd >= 0)
@@ -228,9 +287,8 @@ static int fd_of(struct vmc_connection *connection)
 		circuit->set_fd = -1;
 		return error;
 	}
-	vmc_shared_store32(&end->own->wake.waits_by,
-			   VMC_WAITS_FUTEX | VMC_WAITS_SOCKET);
-	vmc_shared_barrier(); /* pairs with the one in vmc_wake() */
+	vmc_wake_by(&circuit->wake->ends[circuit->number],
+		    VMC_WAITS_FUTEX | VMC_WAITS_SOCKET);
 	return circuit->set_fd;
 }
 
@@ -260,33 +318,7 @@ static const struct vmc_transport transport = {
 	.unsent = vmc_mapped_unsent,
 };
 
-static void *map_ctl(int fd, uint32_t slot, int protection)
-{
-	void *page = mmap(NULL, VMC_PAGE_BYTES, protection, MAP_SHARED, fd,
-			  (off_t)(VMC_CTL_OFFSET +
-				  (uint64_t)slot * VMC_PAGE_BYTES));
-
-	return page == MAP_FAILED ? NULL : page;
-}
-
-/* Twice in a row, so that every span is in one piece. */
-static void *map_ring(int fd, uint64_t offset, size_t bytes, int protection)
-{
-	uint8_t *area = mmap(NULL, 2 * bytes, PROT_NONE,
-			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (area == MAP_FAILED)
-		return NULL;
-	if (mmap(area, bytes, protection, MAP_SHARED | MAP_FIXED, fd,
-		 (off_t)offset) != MAP_FAILED &&
-	    mmap(area + bytes, bytes, protection, MAP_SHARED | MAP_FIXED, fd,
-		 (off_t)offset) != MAP_FAILED)
-		return area;
-	munmap(area, 2 * bytes);
-	return NULL;
-}
-
-static int map_all(struct host_circuit *circuit,
+static int map_all(struct vmc_host_circuit *circuit,
 		   const struct vmc_endpoint_link *link,
 		   const struct vmc_circuit_news *news)
 {
@@ -304,12 +336,13 @@ static int map_all(struct host_circuit *circuit,
 			   tx_bytes, read_write);
 	end->rx = map_ring(link->rx_fd, le64toh(news->place.rx_offset),
 			   rx_bytes, PROT_READ);
-	if (!end->own || !end->peer || !end->tx || !end->rx)
+	circuit->wake = map_wake(link->wake_fd, slot);
+	if (!end->own || !end->peer || !end->tx || !end->rx || !circuit->wake)
 		return -ENOMEM;
 	vmc_end_resume(end, end->own, end->peer, end->tx, tx_bytes, end->rx,
 		       rx_bytes);
-	vmc_shared_store32(&end->own->wake.waits_by, VMC_WAITS_FUTEX);
-	vmc_shared_barrier(); /* pairs with the one in vmc_wake() */
+	circuit->number = link->end;
+	vmc_wake_by(&circuit->wake->ends[link->end], VMC_WAITS_FUTEX);
 	return 0;
 }
 
@@ -327,7 +360,7 @@ int vmc_host_circuit_open(struct vmc_endpoint *endpoint,
 {
 	const struct vmc_endpoint_link *link =
 		&endpoint->links[le32toh(news->id.link) % VMC_MAX_LINKS];
-	struct host_circuit *circuit;
+	struct vmc_host_circuit *circuit;
 	int error;
 
 	if (news->socket < 0 || !link->generation || link->tx_fd < 0)
@@ -349,7 +382,7 @@ int vmc_host_circuit_open(struct vmc_endpoint *endpoint,
 		return error;
 	}
 	pthread_mutex_lock(&endpoint->lock);
-	endpoint->nr_connections++;
+	LIST_INSERT_HEAD(&endpoint->circuits, circuit, entry);
 	pthread_mutex_unlock(&endpoint->lock);
 	news->socket = -1;
 	*ret_connection = &circuit->mapped.connection;
@@ -364,4 +397,18 @@ void vmc_host_circuit_abort(struct vmc_connection *connection)
 {
 	say(circuit_of(connection), VMC_CTL_RST);
 	destroy(connection);
+}
+
+/**
+ * vmc_host_circuit_nudge_all - have everybody who sleeps look again
+ * @endpoint: any thread's
+ */
+void vmc_host_circuit_nudge_all(struct vmc_endpoint *endpoint)
+{
+	struct vmc_host_circuit *circuit;
+
+	pthread_mutex_lock(&endpoint->lock);
+	LIST_FOREACH(circuit, &endpoint->circuits, entry)
+		vmc_wake(&circuit->wake->ends[circuit->number], -1);
+	pthread_mutex_unlock(&endpoint->lock);
 }

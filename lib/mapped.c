@@ -42,7 +42,8 @@ ssize_t vmc_mapped_reserve(struct vmc_connection *connection, size_t bytes,
 	if ((flags & VMC_CTL_GONE) ||
 	    (vmc_shared_load32(&end->own->flags) & VMC_CTL_FIN))
 		return -EPIPE;
-	room = vmc_end_writable(end);
+	room = vmc_end_writable_for(end, bytes < end->tx_bytes ?
+				    (uint32_t)bytes : end->tx_bytes);
 	if (!room) {
 		error = mapped->ops->look(mapped, VMC_WAIT_SPACE);
 		if (error != -EAGAIN)

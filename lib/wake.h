@@ -6,8 +6,9 @@
 
 #include "proto/ring.h"
 
-void vmc_wake(struct vmc_ctl *own, const struct vmc_ctl *peer, int socket);
-uint32_t vmc_wake_seen(const struct vmc_ctl *peer);
-int vmc_wake_sleep(const struct vmc_ctl *peer, uint32_t seen, int timeout_ms);
+void vmc_wake(struct vmc_wakeup *peer, int socket);
+void vmc_wake_by(struct vmc_wakeup *own, uint32_t waits_by);
+uint32_t vmc_wake_seen(const struct vmc_wakeup *own);
+int vmc_wake_sleep(struct vmc_wakeup *own, uint32_t seen, int timeout_ms);
 
 #endif /* VMC_LIB_WAKE_H */

@@ -131,21 +131,6 @@ struct vmc_figures {
 };
 VMC_SIZE_IS(struct vmc_figures, 2 * VMC_LINE_BYTES);
 
-/* How an end that is a process sleeps: bits of vmc_wakeup.waits_by. */
-#define VMC_WAITS_FUTEX			1U	/* on vmc_wakeup.rings of its peer */
-#define VMC_WAITS_SOCKET		2U	/* in poll(), on the circuit's socket */
-
-/*
- * How bells reach an end that is a process, for which no bitmap is kept: see
- * "Endpoints" in doc/protocol.md. A guest leaves all of it 0.
- */
-struct vmc_wakeup {
-	__le32	rings;		/* counts the bells for the peer; for a guest the switch writes it */
-	__le32	waits_by;	/* VMC_WAITS_; 0: the switch hears for this end */
-	__u8	pad[VMC_LINE_BYTES - 8];
-};
-VMC_SIZE_IS(struct vmc_wakeup, VMC_LINE_BYTES);
-
 /*
  * One end's control page of one circuit. Writer: that end. The switch clears
  * it before each use of the slot. Lines are grouped by who polls them.
@@ -164,15 +149,13 @@ struct vmc_ctl {
 
 	struct vmc_options options;	/* written by a guest */
 	struct vmc_figures figures;	/* written by the uplink */
-	struct vmc_wakeup wake;		/* for processes */
 
-	__u8	pad3[VMC_PAGE_BYTES - 7 * VMC_LINE_BYTES];
+	__u8	pad3[VMC_PAGE_BYTES - 6 * VMC_LINE_BYTES];
 };
 VMC_OFFSET_IS(struct vmc_ctl, cons, 64);
 VMC_OFFSET_IS(struct vmc_ctl, data_wait, 128);
 VMC_OFFSET_IS(struct vmc_ctl, options, 192);
 VMC_OFFSET_IS(struct vmc_ctl, figures, 256);
-VMC_OFFSET_IS(struct vmc_ctl, wake, 384);
 VMC_SIZE_IS(struct vmc_ctl, VMC_PAGE_BYTES);
 
 #define VMC_CTL_OFFSET			(4ULL * VMC_PAGE_BYTES)
@@ -181,6 +164,29 @@ VMC_SIZE_IS(struct vmc_ctl, VMC_PAGE_BYTES);
 					 VMC_PAGE_BYTES)
 _Static_assert(sizeof(struct vmc_segment_header) <= VMC_CTL_OFFSET,
 	       "the segment header overlaps the control pages");
+
+/* How an end that is a process sleeps: bits of vmc_wakeup.waits_by. */
+#define VMC_WAITS_FUTEX			1U	/* on rings */
+#define VMC_WAITS_SOCKET		2U	/* in poll(), on the circuit's socket */
+
+/*
+ * How a bell reaches an end that is a process, for which no bitmap is kept: see
+ * "Endpoints" in doc/protocol.md. Both ends may write it; what it says makes
+ * somebody look, and no more.
+ */
+struct vmc_wakeup {
+	__le32	rings;		/* counts the bells for this end; writer: who rings */
+	__le32	waits_by;	/* VMC_WAITS_; 0: the switch hears for this end */
+	__u8	pad[VMC_LINE_BYTES - 8];
+};
+VMC_SIZE_IS(struct vmc_wakeup, VMC_LINE_BYTES);
+
+/* A link's wake area, if one of its ends is a process: for each slot this. */
+struct vmc_wake_slot {
+	struct vmc_wakeup ends[2];	/* as the link's ends are numbered */
+};
+#define VMC_WAKE_BYTES			(VMC_SLOTS_PER_LINK * \
+					 sizeof(struct vmc_wake_slot))
 
 /* The switch's own page in each VM's window. Writer: the switch. */
 struct vmc_switch_page {

@@ -226,6 +226,7 @@ VMC_SIZE_IS(struct vmc_listening, 8);
 
 /* Flags of LINK_UP. */
 #define VMC_LINK_UPLINK			1U	/* the peer is the switch itself */
+#define VMC_LINK_END_1			2U	/* a process is the second end */
 
 /*
  * LINK_UP: both segments of a link are in the window. Comes before the first

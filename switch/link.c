@@ -108,6 +108,7 @@ static void destroy(struct vmc_link *link)
 	vmc_trunk_destroy(link->trunk);
 	vmc_segment_destroy(&link->segments[0]);
 	vmc_segment_destroy(&link->segments[1]);
+	vmc_segment_destroy(&link->wake_area);
 	free(link);
 }
 
@@ -126,8 +127,10 @@ static void send_up(struct vmc_link *link, unsigned int i)
 		.flags = htole32(link->trunk ? VMC_LINK_UPLINK : 0),
 	};
 
-	/* A process gets descriptors with it. */
-	if (!is_process(end)) {
+	if (is_process(end)) {
+		/* Descriptors go with it. */
+		up.flags |= htole32(i ? VMC_LINK_END_1 : 0);
+	} else {
 		up.tx_window = htole64(vmc_window_offset(window, tx));
 		up.rx_window = htole64(vmc_window_offset(window, rx));
 	}
@@ -223,6 +226,7 @@ static int create(const struct vmc_link_ops *ops, struct vmc_link **ret_link)
 	link->ops = ops;
 	link->segments[0].fd = -1;
 	link->segments[1].fd = -1;
+	link->wake_area.fd = -1;
 	TAILQ_INIT(&link->dials);
 	vmc_buddy_init(&link->rings[0]);
 	vmc_buddy_init(&link->rings[1]);
@@ -276,6 +280,8 @@ int vmc_link_create(struct vmc_vm *a, struct vmc_vm *b,
 		error = map(link, 0, a == b);
 	if (!error && a != b)
 		error = map(link, 1, false);
+	if (!error && vmc_link_has_process(link))
+		error = vmc_segment_create_wake_area(&link->wake_area);
 	if (!error && is_process(&link->ends[0]) != is_process(&link->ends[1]))
 		error = vmc_porter_create(link, is_process(&link->ends[1]),
 					  &link->porter);

@@ -51,6 +51,7 @@ struct vmc_link {
 	unsigned int nr_unmapped;	/* answers that are missing */
 	struct vmc_link_end ends[2];
 	struct vmc_segment segments[2];	/* [i] is written by end i */
+	struct vmc_segment wake_area;	/* if an end is a process */
 	TAILQ_HEAD(, vmc_dial) dials;	/* that wait for the link */
 	struct vmc_buddy rings[2];	/* of segments[i] */
 	struct vmc_circuit_table circuits;

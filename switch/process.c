@@ -18,14 +18,14 @@
 /* Messages that are handled before others get their turn. */
 #define TURN	64
 
-/* LINK_UP has the two segments, OFFER and CONNECTED have a wire. */
-#define MAX_FDS	2
+/* LINK_UP has both segments and the wake area, OFFER and CONNECTED a wire. */
+#define MAX_FDS	3
 
 /* What goes with a message. */
 struct parcel {
 	unsigned int nr;
 	int fds[MAX_FDS];
-	struct vmc_wire *wire;	/* whose descriptor it is; NULL: segments' */
+	struct vmc_wire *wire;	/* whose descriptor it is; NULL: a link's */
 	unsigned int end;
 };
 
@@ -38,7 +38,7 @@ static struct vmc_link *find_link(const struct vmc_vm *vm, __le32 raw_link,
 	return vm->links[id];
 }
 
-/* The segment that the process writes, and a look at the other one. */
+/* The segment that the process writes, a look at the other, the wake area. */
 static int pack_segments(struct vmc_vm *vm, const struct vmc_link_up *up,
 			 struct parcel *parcel)
 {
@@ -53,7 +53,8 @@ static int pack_segments(struct vmc_vm *vm, const struct vmc_link_up *up,
 		return reader;
 	parcel->fds[0] = link->segments[parcel->end].fd;
 	parcel->fds[1] = reader;
-	parcel->nr = 2;
+	parcel->fds[2] = link->wake_area.fd;
+	parcel->nr = 3;
 	return 0;
 }
 
@@ -148,9 +149,10 @@ static int give(struct vmc_vm *vm, const struct vmc_msg *msg, size_t bytes)
 	}
 	if (!error || error == -EAGAIN)
 		return error;
-	vmc_log_limited(&vm->log_limit, VMC_LOG_WARNING,
-			"endpoint \"%s\": process %d cannot be told: %s",
-			vm->config->name, vm->pid, strerror(-error));
+	if (error != -EPIPE)
+		vmc_log_limited(&vm->log_limit, VMC_LOG_WARNING,
+				"endpoint \"%s\": process %d cannot be told: %s",
+				vm->config->name, vm->pid, strerror(-error));
 	end(vm);
 	return error;
 }

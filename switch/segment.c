@@ -93,6 +93,18 @@ int vmc_segment_create_page(struct vmc_segment *segment, uint64_t epoch)
 }
 
 /**
+ * vmc_segment_create_wake_area - make a link's wake area, which both ends write
+ * @segment: filled in on success
+ *
+ * Return: as vmc_segment_create().
+ */
+int vmc_segment_create_wake_area(struct vmc_segment *segment)
+{
+	return create(segment, "vmcircuit-wake", VMC_WAKE_BYTES,
+		      VMC_WAKE_BYTES);
+}
+
+/**
  * vmc_segment_beat - advance the heartbeat of a switch page
  * @segment: from vmc_segment_create_page()
  */

@@ -14,6 +14,7 @@ struct vmc_segment {
 
 int vmc_segment_create(struct vmc_segment *segment);
 int vmc_segment_create_page(struct vmc_segment *segment, uint64_t epoch);
+int vmc_segment_create_wake_area(struct vmc_segment *segment);
 void vmc_segment_beat(struct vmc_segment *segment);
 int vmc_segment_open_reader(const struct vmc_segment *segment);
 void vmc_segment_destroy(struct vmc_segment *segment);

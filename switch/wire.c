@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -22,6 +23,14 @@ static struct vmc_ctl *ctl_of(const struct vmc_link *link, unsigned int end,
 	uint8_t *pages = link->segments[end].map + VMC_CTL_OFFSET;
 
 	return (struct vmc_ctl *)pages + slot;
+}
+
+static struct vmc_wakeup *wakeup_of(const struct vmc_link *link,
+				    unsigned int end, uint32_t slot)
+{
+	struct vmc_wake_slot *slots = (void *)link->wake_area.map;
+
+	return &slots[slot].ends[end];
 }
 
 /* The process rang for its guest, or let go. */
@@ -64,6 +73,7 @@ int vmc_wire_create(struct vmc_link *link, uint32_t slot)
 		return error;
 	}
 	link->circuits.circuits[slot].wire = wire;
+	memset(wakeup_of(link, 0, slot), 0, sizeof(struct vmc_wake_slot));
 	if (porter) {
 		guest = !porter->end;
 		wire->watch.fd = wire->fds[guest];
@@ -112,8 +122,7 @@ void vmc_wire_wake(struct vmc_link *link, unsigned int end, uint32_t slot)
 	const struct vmc_wire *wire = link->circuits.circuits[slot].wire;
 
 	if (wire)
-		vmc_wake(ctl_of(link, !end, slot), ctl_of(link, end, slot),
-			 wire->watch.fd);
+		vmc_wake(wakeup_of(link, end, slot), wire->watch.fd);
 }
 
 /**
