@@ -46,7 +46,13 @@ static void take(struct json_object *line, void *owner)
 	size_t i;
 
 	for (i = 0; i < NR_COUNTERS; i++) {
-		vmc_table_add(table, "%s", vmc_line_text(line, "name"));
+		if (vmc_line_number(line, "pid"))
+			vmc_table_add(table, "%s, process %llu",
+				      vmc_line_text(line, "name"),
+				      vmc_line_number(line, "pid"));
+		else
+			vmc_table_add(table, "%s",
+				      vmc_line_text(line, "name"));
 		vmc_table_add(table, "%s", counters[i].text);
 		vmc_table_add(table, "%llu",
 			      vmc_line_number(line, counters[i].key));

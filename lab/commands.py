@@ -135,6 +135,7 @@ def run_env(_):
     print(f"STATE={cluster.state}")
     print(f"NETNS={cluster.bridge.name if cluster.virtio else ''}")
     print(f"CONTROL={cluster.switch.control}")
+    print(f"ENDPOINT={cluster.switch.endpoint}")
     print(f"HOST={cluster.outside.host if cluster.outside else ''}")
     print(f"OUTSIDE={cluster.outside.name if cluster.outside else ''}")
 
@@ -189,8 +190,8 @@ def add_to(commands):
     parser.add_argument("--qemu", action="store_true",
                         help="QEMU's own messages instead")
     add("status", run_status, "say what runs")
-    add("env", run_env, "print STATE, NETNS, CONTROL, HOST and OUTSIDE for "
-        "scripts")
+    add("env", run_env, "print STATE, NETNS, CONTROL, ENDPOINT, HOST and "
+        "OUTSIDE for scripts")
     parser = add("outside", run_outside, "run a command outside, where guests "
                  "get by the uplink")
     parser.add_argument("--host", action="store_true",

@@ -14,6 +14,10 @@ The uplink's part is a dictionary, and may be kept as JSON::
 
 from lab import outside
 
+# The host's own processes among the VMs, see vmcircuitd.conf(5).
+ENDPOINT = "host"
+ENDPOINT_ADDRESSES = ("10.77.0.250", "fd77::fa")
+
 
 def uplink_of(wanted):
     """An uplink's settings: none for False, and what is not said added."""
@@ -68,8 +72,8 @@ def written(value):
     return quoted(value)
 
 
-def write(control, vms, network, uplink):
-    """The whole file, for these VMs (see lab.vm.VM)."""
+def write(control, endpoint, vms, network, uplink):
+    """The whole file, for these VMs (see lab.vm.VM) and the host's socket."""
     uplink = uplink or {}
     config = Configuration()
     config.set({"control": control, **uplink.get("limits", {})})
@@ -80,6 +84,10 @@ def write(control, vms, network, uplink):
         config.section("vm", vm.name, {
             "socket": vm.path("sock"), "addresses": [f"{v4}/24", f"{v6}/64"],
             "network": network, **uplink.get("vms", {}).get(vm.name, {})})
+    v4, v6 = ENDPOINT_ADDRESSES
+    config.section("endpoint", ENDPOINT, {
+        "socket": endpoint, "addresses": [f"{v4}/24", f"{v6}/64"],
+        "network": network, **uplink.get("endpoint", {})})
     if uplink.get("publish"):
         config.set({"publish": uplink["publish"]})
     config.sections("proxy", uplink.get("proxies", {}))

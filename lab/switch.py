@@ -29,6 +29,8 @@ class Switch:
         self.uplink, self.prefix = uplink, prefix
         self.config = state / "switch.conf"
         self.control = state / "control.sock"
+        # For processes of the host that are among the VMs.
+        self.endpoint = state / "host.sock"
         self.daemon = Daemon("the switch", state / "switch.pid",
                              state / "switch.log", self.config)
 
@@ -56,7 +58,7 @@ class Switch:
     def configure(self):
         """Write the configuration as the settings are now."""
         self.config.write_text(configuration.write(
-            self.control, self.vms, self.network, self.uplink))
+            self.control, self.endpoint, self.vms, self.network, self.uplink))
 
     def running(self):
         return self.daemon.pid() is not None
@@ -75,7 +77,7 @@ class Switch:
         if not self.config.exists():
             self.configure()
         sockets = [vm.path("sock") for vm in self.vms]
-        for path in (*sockets, self.control):
+        for path in (*sockets, self.control, self.endpoint):
             path.unlink(missing_ok=True)
         self.daemon.start([*self.prefix, self.keeper, self.program,
                            "--config", self.config])

@@ -219,47 +219,28 @@ static void take_link_down(struct vmc_endpoint *endpoint,
 static void take_offer(struct vmc_endpoint *endpoint, struct letter *letter)
 {
 	const struct vmc_offer *offer = &letter->msg.offer;
-	const struct vmc_refuse refuse = { .id = offer->id };
+	struct vmc_circuit_news news = {
+		.id = offer->id,
+		.place = offer->place,
+		.socket = letter->fds[0],
+	};
 	struct vmc_pending *pending = calloc(1, sizeof(*pending));
 	struct vmc_listener *listener;
 
+	letter->fds[0] = -1;
 	LIST_FOREACH(listener, &endpoint->listeners, entry) {
 		if (listener->id == le32toh(offer->listener))
 			break;
 	}
 	if (!listener || !pending) {
 		free(pending);
-		vmc_endpoint_send(endpoint, VMC_MSG_REFUSE, &refuse);
+		vmc_endpoint_drop(endpoint, &news);
 		return;
 	}
-	pending->news.id = offer->id;
-	pending->news.place = offer->place;
-	pending->news.socket = letter->fds[0];
-	letter->fds[0] = -1;
+	pending->news = news;
 	pending->remote = offer->remote;
 	TAILQ_INSERT_TAIL(&listener->pending, pending, entry);
 	vmc_endpoint_count_pending(endpoint, 1);
-}
-
-/* An OFFER is withdrawn. A circuit that is in use sees it in its rings. */
-static void take_reset(struct vmc_endpoint *endpoint,
-		       const struct vmc_reset *reset)
-{
-	struct vmc_listener *listener;
-	struct vmc_pending *pending;
-
-	LIST_FOREACH(listener, &endpoint->listeners, entry) {
-		TAILQ_FOREACH(pending, &listener->pending, entry) {
-			if (memcmp(&pending->news.id, &reset->id,
-				   sizeof(reset->id)))
-				continue;
-			TAILQ_REMOVE(&listener->pending, pending, entry);
-			vmc_endpoint_count_pending(endpoint, -1);
-			vmc_endpoint_drop(endpoint, &pending->news);
-			free(pending);
-			return;
-		}
-	}
 }
 
 static struct vmc_awaited *await_answer(struct vmc_endpoint *endpoint,
@@ -322,9 +303,6 @@ static void take(struct vmc_endpoint *endpoint, struct letter *letter)
 	case VMC_MSG_FAILED:
 		await_answer(endpoint, VMC_MSG_CONNECT, msg->failed.cookie,
 			     msg->failed.error);
-		break;
-	case VMC_MSG_RESET:
-		take_reset(endpoint, &msg->reset);
 		break;
 	default:
 		break;

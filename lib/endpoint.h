@@ -25,7 +25,7 @@ struct vmc_circuit_news {
 	int socket;		/* -1: the circuit is over already */
 };
 
-/* An OFFER that was not accepted yet. */
+/* A circuit that was offered, and not accepted yet. */
 struct vmc_pending {
 	struct vmc_circuit_news news;
 	struct vmc_name remote;
@@ -57,7 +57,7 @@ struct vmc_awaited {
 struct vmc_endpoint {
 	int fd;			/* to the switch */
 	int set_fd;		/* epoll: fd and pending_fd */
-	int pending_fd;		/* eventfd: not 0 while an OFFER is pending */
+	int pending_fd;		/* eventfd: not 0 while somebody waits */
 	bool is_lost;		/* the switch is gone */
 	struct vmc_welcome welcome;
 	uint32_t next_id;	/* of cookies and listeners */

@@ -5,7 +5,6 @@
 #include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "lib/deadline.h"
 #include "lib/endpoint.h"
@@ -22,7 +21,8 @@
  * @bytes: its length
  * @ret_listener: ended with vmc_unlisten()
  *
- * Who connects is answered by vmc_accept(); until then it waits.
+ * Who connects may send at once; some hundreds may wait for vmc_accept(), more
+ * are refused.
  *
  * Return: 0; -EADDRINUSE when a process of the endpoint listens there already,
  * -EADDRNOTAVAIL, -EINVAL, -EAFNOSUPPORT, -ENOBUFS, -ENOTCONN when the switch
@@ -66,26 +66,19 @@ free_listener:
 	return error;
 }
 
-/* 0; else the offer is refused, or was withdrawn. */
+/* 0, or why the circuit is given up. */
 static int accept_first(struct vmc_listener *listener,
 			struct sockaddr_storage *ret_remote,
 			struct vmc_connection **ret_connection)
 {
 	struct vmc_pending *pending = TAILQ_FIRST(&listener->pending);
 	struct vmc_endpoint *endpoint = listener->endpoint;
-	const struct vmc_accept accept = { .id = pending->news.id };
-	const struct vmc_refuse refuse = {
-		.id = pending->news.id,
-		.error = htole32(ENOBUFS),
-	};
 	int error;
 
 	error = vmc_host_circuit_open(endpoint, &pending->news,
 				      ret_connection);
-	if (!error)
-		vmc_endpoint_send(endpoint, VMC_MSG_ACCEPT, &accept);
-	else
-		vmc_endpoint_send(endpoint, VMC_MSG_REFUSE, &refuse);
+	if (error)
+		vmc_endpoint_drop(endpoint, &pending->news);
 	if (!error && ret_remote)
 		vmc_name_to(&pending->remote, ret_remote);
 	TAILQ_REMOVE(&listener->pending, pending, entry);
@@ -102,7 +95,7 @@ static int accept_first(struct vmc_listener *listener,
  * @ret_connection: ended with vmc_detach()
  *
  * Return: 0, -EAGAIN after the timeout, -EINTR, -ENOTCONN when the switch is
- * gone; -ENOMEM or -EMFILE when one connection had to be refused.
+ * gone; -ENOMEM when one connection had to be given up.
  */
 int vmc_accept(struct vmc_listener *listener, int timeout_ms,
 	       struct sockaddr_storage *ret_remote,
@@ -131,7 +124,7 @@ int vmc_accept(struct vmc_listener *listener, int timeout_ms,
 
 /**
  * vmc_unlisten - listen no more
- * @listener: not used afterwards; what was not accepted is refused
+ * @listener: not used afterwards; what was not accepted is reset
  */
 void vmc_unlisten(struct vmc_listener *listener)
 {
@@ -140,18 +133,17 @@ void vmc_unlisten(struct vmc_listener *listener)
 		.listener = htole32(listener->id),
 	};
 	struct vmc_pending *pending;
-	struct vmc_refuse refuse = { 0 };
 
-	LIST_REMOVE(listener, entry);
 	vmc_endpoint_send(endpoint, VMC_MSG_UNLISTEN, &unlisten);
+	/* Who was offered already, too. Whoever is on the way is reset later. */
+	while (!vmc_endpoint_receive(endpoint, 0))
+		;
 	while ((pending = TAILQ_FIRST(&listener->pending))) {
-		refuse.id = pending->news.id;
 		TAILQ_REMOVE(&listener->pending, pending, entry);
 		vmc_endpoint_count_pending(endpoint, -1);
-		if (pending->news.socket >= 0)
-			close(pending->news.socket);
-		vmc_endpoint_send(endpoint, VMC_MSG_REFUSE, &refuse);
+		vmc_endpoint_drop(endpoint, &pending->news);
 		free(pending);
 	}
+	LIST_REMOVE(listener, entry);
 	free(listener);
 }

@@ -55,7 +55,14 @@ static enum verdict answer_verdict(enum vmc_state state, unsigned int type)
 	return VERDICT_LIE;
 }
 
-static void establish(struct vmc_link *link, unsigned int end, uint32_t slot)
+/**
+ * vmc_answer_establish - both ends of a circuit may use it
+ * @link: its link
+ * @end: who was offered it
+ * @slot: the circuit
+ */
+void vmc_answer_establish(struct vmc_link *link, unsigned int end,
+			  uint32_t slot)
 {
 	struct vmc_circuit *circuit = &link->circuits.circuits[slot];
 	struct vmc_dial *dial = circuit->dial;
@@ -167,7 +174,7 @@ void vmc_answer(struct vmc_vm *vm, unsigned int type,
 		vm->stats.stale++;
 		break;
 	case VERDICT_ESTABLISH:
-		establish(link, end, slot);
+		vmc_answer_establish(link, end, slot);
 		break;
 	case VERDICT_REFUSE:
 		refuse(link, end, slot, raw_error);
@@ -239,16 +246,10 @@ static void close_for(struct vmc_vm *vm, struct vmc_link *link,
 	case VMC_STATE_CONNECTING:
 		vmc_connect_cancel(vm, circuit->dial->cookie);
 		break;
-	case VMC_STATE_OFFERED:
-		refuse(link, end, slot, 0);
-		break;
 	case VMC_STATE_OPEN:
 		vmc_wire_say(link, end, slot, VMC_CTL_FIN | VMC_CTL_GONE |
 			     (vmc_wire_has_unread(link, end, slot) ?
 			      VMC_CTL_RST : 0));
-		close_end(link, end, slot);
-		break;
-	case VMC_STATE_BROKEN:
 		close_end(link, end, slot);
 		break;
 	default:

@@ -6,6 +6,8 @@
 
 void vmc_answer(struct vmc_vm *vm, unsigned int type,
 		const struct vmc_circuit_id *raw_id, uint32_t raw_error);
+void vmc_answer_establish(struct vmc_link *link, unsigned int end,
+			  uint32_t slot);
 void vmc_answer_leave(struct vmc_vm *vm);
 
 #endif /* VMC_SWITCH_ANSWER_H */

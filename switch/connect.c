@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "switch/address.h"
+#include "switch/answer.h"
 #include "switch/connect.h"
 #include "switch/notice.h"
 #include "switch/outbound.h"
@@ -37,8 +38,8 @@ static uint32_t larger(uint32_t a, uint32_t b)
 }
 
 /*
- * A process answers when its program gets round to it. What waits for that has
- * descriptors of ours.
+ * A process takes a circuit when its program gets round to it. What waits for
+ * that has descriptors of ours.
  */
 static bool is_too_far_behind(const struct vmc_vm *callee)
 {
@@ -87,6 +88,9 @@ static void offer(struct vmc_dial *dial)
 	vmc_circuit_step(circuit, me, VMC_EVENT_CONNECT);
 	vmc_circuit_step(circuit, !me, VMC_EVENT_OFFER);
 	vmc_notice_offer(link, !me, slot, listener->id);
+	/* A process is told; what waits for its accept() waits in the ring. */
+	if (callee->config->is_endpoint)
+		vmc_answer_establish(link, !me, slot);
 }
 
 static void go_on(struct vmc_dial *dial)

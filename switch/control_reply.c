@@ -41,13 +41,33 @@ static const struct {
 
 #define NR_COMMANDS	(sizeof(commands) / sizeof(commands[0]))
 
+/*
+ * Whether there is something to say of it: of an endpoint, the processes that
+ * are there, or that none is.
+ */
+static bool is_told(const struct vmc_vm_table *table, unsigned int i)
+{
+	const struct vmc_vm *vm = &table->vms[i];
+	unsigned int k;
+
+	if (!vm->config->is_endpoint || vm->pid)
+		return true;
+	for (k = 0; k < table->nr; k++) {
+		if (table->vms[k].config == vm->config &&
+		    (table->vms[k].pid || k < i))
+			return false;
+	}
+	return true;
+}
+
 static int find_vm(const struct vmc_broker *broker, const char *name,
 		   unsigned int *ret_vm)
 {
 	unsigned int i;
 
 	for (i = 0; i < broker->table.nr; i++) {
-		if (strcmp(broker->table.vms[i].config->name, name))
+		if (strcmp(broker->table.vms[i].config->name, name) ||
+		    !is_told(&broker->table, i))
 			continue;
 		*ret_vm = i;
 		return 0;
@@ -134,9 +154,17 @@ static const char *vm_state(const struct vmc_vm *vm)
 		return "attached";
 	if (vm->is_attached)
 		return "waiting";
-	if (vmc_vhost_user_is_open(&vm->connection))
+	if (!vm->config->is_endpoint &&
+	    vmc_vhost_user_is_open(&vm->connection))
 		return "connected";
 	return "absent";
+}
+
+/* Of an endpoint's process, to tell it from others. */
+static void add_pid(struct json_object *line, const struct vmc_vm *vm)
+{
+	if (vm->pid)
+		vmc_line_add_number(line, "pid", (uint64_t)vm->pid);
 }
 
 static struct json_object *tell_vm(const struct vmc_vm *vm)
@@ -155,6 +183,8 @@ static struct json_object *tell_vm(const struct vmc_vm *vm)
 	json_object_object_add(line, "addresses", addresses);
 	vmc_line_add_number(line, "circuits", vm->nr_circuits);
 	vmc_line_add_number(line, "listeners", vm->listeners.nr);
+	vmc_line_add_text(line, "kind", vmc_vm_kind(vm));
+	add_pid(line, vm);
 	return line;
 }
 
@@ -165,6 +195,7 @@ static struct json_object *tell_stats(const struct vmc_vm *vm)
 	struct json_object *line = vmc_line_new("stats");
 
 	vmc_line_add_text(line, "name", vm->config->name);
+	add_pid(line, vm);
 	vmc_line_add_number(line, "requests", stats->requests);
 	vmc_line_add_number(line, "events", stats->events);
 	vmc_line_add_number(line, "kicks_in", stats->kicks_in);
@@ -325,6 +356,18 @@ static struct json_object *next_of_vm(const struct vmc_vm *vm,
 	return NULL;
 }
 
+/* The next that the answer is about: of one name all processes. */
+static unsigned int next_vm(const struct vmc_vm_table *table,
+			    const struct vmc_control_reply *reply)
+{
+	unsigned int i = reply->vm + 1;
+
+	if (i < table->nr && reply->is_one_vm &&
+	    table->vms[i].config != table->vms[reply->vm].config)
+		return table->nr;
+	return i;
+}
+
 static struct json_object *next_line(const struct vmc_broker *broker,
 				     struct vmc_control_reply *reply)
 {
@@ -333,15 +376,15 @@ static struct json_object *next_line(const struct vmc_broker *broker,
 	struct json_object *line;
 
 	while (reply->vm < broker->table.nr) {
-		while (reply->part < nr_parts) {
+		while (reply->part < nr_parts &&
+		       is_told(&broker->table, reply->vm)) {
 			line = next_of_vm(&broker->table.vms[reply->vm],
 					  reply);
 			if (line)
 				return line;
 		}
 		reply->part = PART_VM;
-		reply->vm = reply->is_one_vm ? broker->table.nr :
-					       reply->vm + 1;
+		reply->vm = next_vm(&broker->table, reply);
 	}
 	return NULL;
 }

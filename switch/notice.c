@@ -6,7 +6,6 @@
 #include <endian.h>
 
 #include "switch/notice.h"
-#include "switch/wire.h"
 
 static struct vmc_circuit_id circuit_id(const struct vmc_link *link,
 					unsigned int end, uint32_t slot)
@@ -107,6 +106,4 @@ void vmc_notice_reset(struct vmc_link *link, unsigned int end, uint32_t slot,
 
 	link->ends[end].vm->stats.circuits_reset++;
 	vmc_vm_send(link->ends[end].vm, VMC_MSG_RESET, &reset);
-	/* A process that works in its rings hears of it there. */
-	vmc_wire_say(link, !end, slot, VMC_CTL_RST | VMC_CTL_GONE);
 }
