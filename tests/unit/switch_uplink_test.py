@@ -527,8 +527,10 @@ class Lies(Uplink):
         end, peer = self.dial(self.vm("a"))
         end.put(field, value(end))
         end.ring()
-        # The consumer's index is looked at when there is something to give.
-        peer.sendall(b"data")
+        # The consumer's index is looked at when there is something to give;
+        # for a lie about the other the peer is reset at once.
+        if field == CONS:
+            peer.sendall(b"data")
         self.assertEqual(end.vm.expect(fake.RESET).id, end.id)
         self.assert_reset(peer)
         self.assertEqual(self.stats("a")["lies"], 1)
