@@ -23,6 +23,7 @@ help:
 	@echo 'make demo     boot two VMs, run real programs over circuits, compare'
 	@echo 'make demo-uplink  the same for the uplink: a guest and its host'
 	@echo 'make demo-zero-copy  programs that work in place in their rings'
+	@echo 'make demo-endpoints  two processes of this host over a circuit'
 	@echo 'make check    all tests; make check-long: the slow ones too'
 	@echo 'make host     the switch and vmcircuitctl, in build/'
 	@echo 'make guest    the module and vmcircuit, in build/guest-root/'
@@ -87,6 +88,9 @@ demo-uplink: host guest lab
 demo-zero-copy: host guest lab
 	@python3 demo/zero_copy.py
 
+demo-endpoints: host
+	@python3 demo/endpoints.py
+
 # The tests run with the module that checks itself.
 check check-long: VMC_DEBUG = 1
 check check-long: PACKAGES += $(TEST_PACKAGES)
@@ -103,4 +107,4 @@ install: host
 clean:
 	rm -rf build
 
-.PHONY: all help deps host lab guest demo demo-uplink demo-zero-copy check check-long install clean
+.PHONY: all help deps host lab guest demo demo-uplink demo-zero-copy demo-endpoints check check-long install clean

@@ -9,17 +9,22 @@ programs in place were copied nothing.
 """
 
 import argparse
+import hashlib
 import json
+import os
 import re
-import statistics
 import subprocess
 import sys
+
+import table
 
 from demo import CHECKOUT, Cluster, DemoError, LabError, build, run, say, \
     wait_listening
 
 RESULT = CHECKOUT / "build/demo-zero-copy.json"
 TOUCH = CHECKOUT / "build/demo/touch"
+EXAMPLES = CHECKOUT / "build/examples"
+HOST_FILE = CHECKOUT / "build/demo/file"
 SOURCES = ("demo/touch.c", "examples/dial.c",
            *(str(path.relative_to(CHECKOUT))
              for path in sorted(CHECKOUT.glob("lib/*.c"))))
@@ -80,6 +85,28 @@ def round_trip(client, port, *options):
     return float(re.search(r"in place: median ([\d.]+) us", out)[1])
 
 
+def host_round_trip(endpoint, port, *options):
+    """The same, asked by a process of the host that is an endpoint."""
+    out = subprocess.run([EXAMPLES / "vmc-serve", "-e", endpoint, *options,
+                          "-n", "5000", SERVER, port], check=True,
+                         capture_output=True, text=True, timeout=60).stdout
+    return float(re.search(r"in place: median ([\d.]+) us", out)[1])
+
+
+def host_copy(endpoint, server):
+    """Gbit/s of a file sent from the host, compared by checksum."""
+    receiver = spawn(server, "sh", "-c", "exec vmc-cp -l $0 /tmp/copy",
+                     COPY_PORT)
+    sent = subprocess.run([EXAMPLES / "vmc-cp", "-e", endpoint, HOST_FILE,
+                           SERVER, COPY_PORT], check=True, text=True,
+                          capture_output=True, timeout=60).stderr
+    run(server, "tail", f"--pid={receiver}", "-f", "/dev/null")
+    if checksum(server, "/tmp/copy") != hashlib.md5(
+            HOST_FILE.read_bytes()).hexdigest():
+        raise DemoError("vmc-cp from the host changed the file")
+    return float(re.search(r"([\d.]+) Gbit/s, over a circuit", sent)[1])
+
+
 def copy_file(client, server, address, kind):
     """Gbit/s of a file sent with vmc-cp, compared by checksum."""
     receiver = spawn(server, "sh", "-c", "exec vmc-cp -l $0 /tmp/copy",
@@ -98,7 +125,7 @@ def checksum(vm, path):
     return run(vm, "md5sum", path).split()[0]
 
 
-def measure(client, server):
+def measure(client, server, endpoint):
     both, half = own_memory(client)
     return {
         "in place": (in_place(client, server), "GB/s"),
@@ -112,43 +139,21 @@ def measure(client, server):
                             "Gbit/s"),
         "vmc-cp, virtio": (copy_file(client, server, VIRTIO, "socket"),
                            "Gbit/s"),
+        "vmc-cp, host to guest": (host_copy(endpoint, server), "Gbit/s"),
+        "host and guest, sleeping": (host_round_trip(endpoint, SERVE_PORT),
+                                     "us"),
+        "host and guest, spinning": (host_round_trip(
+            endpoint, SPIN_PORT, "-s", SPIN_US), "us"),
     }
 
 
-def rounds(client, server):
+def rounds(client, server, endpoint):
     samples = {}
     for number in range(1, ROUNDS + 1):
-        values = measure(client, server)
-        for what, (value, unit) in values.items():
-            samples.setdefault(what, {"unit": unit, "samples": []})
-            samples[what]["samples"].append(value)
-        say(f"round {number} of {ROUNDS}: "
-            + ", ".join(f"{what} {value:.2f} {unit}"
-                        for what, (value, unit) in values.items()))
+        values = measure(client, server, endpoint)
+        table.add(samples, values)
+        say(f"round {number} of {ROUNDS}: {table.told(values)}")
     return samples
-
-
-def summary(samples):
-    for row in samples.values():
-        row["median"] = statistics.median(row["samples"])
-    ratios = {}
-    for name, target in TARGETS.items():
-        above, below = (samples[what]["samples"] for what in name.split(" / "))
-        # Pair by pair, so that what disturbs a round disturbs both.
-        ratios[name] = {"ratio": statistics.median(
-            a / b for a, b in zip(above, below)), "target": target}
-    return {"rows": samples, "ratios": ratios}
-
-
-def show(table):
-    print(f"\nmedian of {ROUNDS}")
-    for what, row in table["rows"].items():
-        print(f"  {what:34}{row['median']:>10.2f} {row['unit']}")
-    for name, row in table["ratios"].items():
-        goal = f"  target {row['target']:.2f}" if row["target"] else ""
-        low = "  below" if row["ratio"] < (row["target"] or 0) else ""
-        print(f"  {name:34}{row['ratio']:>10.2f}{goal}{low}")
-    print("  copied by the kernel for the programs in place: 0 bytes")
 
 
 def perform():
@@ -163,7 +168,9 @@ def perform():
             f"head -c {FILE_MIB}M /dev/urandom >{FILE}")
         spawn(server, "vmc-serve", SERVE_PORT)
         spawn(server, "vmc-serve", "-s", SPIN_US, SPIN_PORT)
-        return summary(rounds(client, server))
+        HOST_FILE.write_bytes(os.urandom(FILE_MIB << 20))
+        return table.summary(rounds(client, server, cluster.switch.endpoint),
+                             TARGETS)
 
 
 def main():
@@ -172,12 +179,13 @@ def main():
         "rings beside such as copy. Writes "
         f"{RESULT.relative_to(CHECKOUT)}.").parse_args()
     try:
-        table = perform()
+        result = perform()
     except (DemoError, LabError, subprocess.SubprocessError) as error:
         say(f"FAILED: {error}")
         return 1
-    RESULT.write_text(json.dumps(table, indent=2) + "\n")
-    show(table)
+    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    table.show(result)
+    print("  copied by the kernel for the programs in place: 0 bytes")
     return 0
 
 

@@ -40,6 +40,8 @@ struct vmc_circuit {
 	bool is_mapped;		/* prod and cons in @own are a program's */
 	u32 options_serial;	/* of what we told the uplink last */
 	u32 figures_wanted;	/* of what we asked it last */
+	u64 copied_in;		/* bytes that went into the ring by system calls */
+	u64 copied_out;		/* and out of the other, peeks included */
 
 	/* The bell. */
 	u32 figures_heard;	/* which answer we woke somebody for */

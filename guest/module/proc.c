@@ -50,12 +50,13 @@ static void circuit_show(struct seq_file *seq, struct vmc_circuit *circuit)
 	name_show(seq, circuit->sk, false);
 	seq_putc(seq, ' ');
 	name_show(seq, circuit->sk, true);
-	seq_printf(seq, " %s %s %u %u %u/%u %u/%u\n",
+	seq_printf(seq, " %s %s %u %u %u/%u %u/%u %llu %llu\n",
 		   vmc_state_name(READ_ONCE(circuit->state)),
 		   circuit->link->peer, circuit->link->id, circuit->slot,
 		   vmc_circuit_readable_hint(circuit), circuit->rx_bytes,
 		   circuit->tx_bytes - vmc_circuit_writable_hint(circuit),
-		   circuit->tx_bytes);
+		   circuit->tx_bytes, READ_ONCE(circuit->copied_in),
+		   READ_ONCE(circuit->copied_out));
 }
 
 static int circuits_show(struct seq_file *seq, void *v)
@@ -64,7 +65,7 @@ static int circuits_show(struct seq_file *seq, void *v)
 	struct vmc_link *link;
 	unsigned int id, slot;
 
-	seq_puts(seq, "local remote state peer link slot rx_fill/rx_bytes tx_fill/tx_bytes\n");
+	seq_puts(seq, "local remote state peer link slot rx_fill/rx_bytes tx_fill/tx_bytes copied_in copied_out\n");
 	for (id = 0; id < VMC_MAX_LINKS; id++) {
 		link = vmc_link_get(id);
 		if (!link)

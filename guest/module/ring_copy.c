@@ -34,6 +34,7 @@ u32 vmc_ring_copy_in(struct vmc_circuit *circuit, u32 bytes,
 		if (n < span)
 			break;
 	}
+	circuit->copied_in += done;
 	vmc_stat_add(bytes_sent, done);
 	return done;
 }
@@ -47,7 +48,7 @@ u32 vmc_ring_copy_in(struct vmc_circuit *circuit, u32 bytes,
  *
  * Return: bytes copied; fewer than @bytes when @to faults.
  */
-u32 vmc_ring_copy_out(const struct vmc_circuit *circuit, u32 skip, u32 bytes,
+u32 vmc_ring_copy_out(struct vmc_circuit *circuit, u32 skip, u32 bytes,
 		      struct iov_iter *to)
 {
 	u32 done = 0;
@@ -64,6 +65,7 @@ u32 vmc_ring_copy_out(const struct vmc_circuit *circuit, u32 skip, u32 bytes,
 		if (n < span)
 			break;
 	}
+	circuit->copied_out += done;
 	vmc_stat_add(bytes_received, done);
 	return done;
 }

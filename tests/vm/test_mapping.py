@@ -48,13 +48,34 @@ c.connect((SERVER, PORT))
     task.join()
 
 
+def proc_row(guest, sock):
+    """What /proc says of a socket's circuit."""
+    return guest.run(f"""
+next(line for line in open("/proc/net/vmcircuit/circuits")
+     if line.split()[0].endswith(f":{{port_of({sock})}}")).split()
+""")
+
+
+@one_family
+def test_kernel_copies_nothing_of_a_mapped_circuit(server, client, helpers,
+                                                   joined):
+    client.run("c.sendall(b'copied')")
+    assert server.run("receive(a, 6)") == b"copied"
+    assert proc_row(client, "c")[8:] == ["6", "0"]
+    task = client.spawn("m = Mapped(c); m.send(pattern(3 << 20)); "
+                        "m.receive(1 << 20) == pattern(1 << 20)")
+    assert server.run("n = Mapped(a); n.receive(3 << 20) == "
+                      "pattern(3 << 20)")
+    server.run("n.send(pattern(1 << 20))")
+    assert task.join()
+    assert proc_row(client, "c")[8:] == ["6", "0"]
+    assert proc_row(server, "a")[8:] == ["0", "6"]
+
+
 @one_family
 def test_default_rings_are_as_large_as_proc_says(client, helpers, joined):
     tx, rx = client.run("map_info(c)")
-    row = client.run("""
-next(line for line in open("/proc/net/vmcircuit/circuits")
-     if line.split()[0].endswith(f":{port_of(c)}")).split()
-""")
+    row = proc_row(client, "c")
     assert row[6].endswith(f"/{rx}") and row[7].endswith(f"/{tx}")
 
 
