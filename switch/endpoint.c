@@ -60,6 +60,9 @@ static struct vmc_vm *free_seat(struct vmc_endpoint *endpoint)
 	unsigned int i;
 
 	for (i = 0; i < endpoint->config->access.max_processes; i++) {
+		/* Who left, as far as we heard, does so before others come. */
+		if (endpoint->seats[i].is_doomed)
+			vmc_vm_disconnect(&endpoint->seats[i]);
 		if (endpoint->seats[i].process.fd < 0)
 			return &endpoint->seats[i];
 	}
