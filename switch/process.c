@@ -148,9 +148,11 @@ static int give(struct vmc_vm *vm, const struct vmc_msg *msg, size_t bytes)
 	}
 	if (!error || error == -EAGAIN)
 		return error;
-	vmc_log_limited(&vm->log_limit, VMC_LOG_WARNING,
-			"endpoint \"%s\": process %d cannot be told: %s",
-			vm->config->name, vm->pid, strerror(-error));
+	/* That it left meanwhile is nothing to complain of. */
+	if (error != -EPIPE && error != -ECONNRESET)
+		vmc_log_limited(&vm->log_limit, VMC_LOG_WARNING,
+				"endpoint \"%s\": process %d cannot be told: %s",
+				vm->config->name, vm->pid, strerror(-error));
 	end(vm);
 	return error;
 }
