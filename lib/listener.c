@@ -14,6 +14,9 @@
 /* The switch answers at once; so long, it is stuck, ms. */
 #define ANSWER_TIMEOUT_MS	5000
 
+/* More than wait in a socket; less than keep one from its work for long. */
+#define MAX_MESSAGES_AT_ONCE	1024
+
 /**
  * vmc_listen - let others connect
  * @endpoint: open
@@ -94,6 +97,17 @@ static int accept_first(struct vmc_listener *listener,
 	return error;
 }
 
+/* Handle what came. -EAGAIN, or why nothing more will. */
+static int catch_up(struct vmc_endpoint *endpoint)
+{
+	unsigned int i;
+	int error = 0;
+
+	for (i = 0; i < MAX_MESSAGES_AT_ONCE && !error; i++)
+		error = vmc_endpoint_receive(endpoint, 0);
+	return error ? error : -EAGAIN;
+}
+
 /**
  * vmc_accept - take the next connection
  * @listener: from vmc_listen()
@@ -112,6 +126,10 @@ int vmc_accept(struct vmc_listener *listener, int timeout_ms,
 	int error, left_ms;
 
 	for (;;) {
+		/* Behind an OFFER there may be that it is withdrawn. */
+		error = catch_up(listener->endpoint);
+		if (error != -EAGAIN)
+			return error;
 		if (!TAILQ_EMPTY(&listener->pending)) {
 			error = accept_first(listener, ret_remote,
 					     ret_connection);
