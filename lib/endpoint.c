@@ -149,12 +149,8 @@ void vmc_endpoint_drop(struct vmc_endpoint *endpoint,
 		endpoint->links[le32toh(news->id.link)].generation);
 }
 
-/**
- * vmc_endpoint_count_pending - keep the descriptor for poll loops true
- * @endpoint: open
- * @change: how many OFFERs more are pending
- */
-void vmc_endpoint_count_pending(struct vmc_endpoint *endpoint, int change)
+/* Keep the descriptor for poll loops true. */
+static void count_pending(struct vmc_endpoint *endpoint, int change)
 {
 	unsigned int before = endpoint->nr_pending;
 	uint64_t count = 1;
@@ -166,6 +162,20 @@ void vmc_endpoint_count_pending(struct vmc_endpoint *endpoint, int change)
 	else if (before && !endpoint->nr_pending)
 		done = read(endpoint->pending_fd, &count, sizeof(count));
 	(void)done;
+}
+
+/**
+ * vmc_endpoint_forget - an OFFER waits no more
+ * @listener: where it waited
+ * @pending: the offer; freed, and its socket closed unless a connection has it
+ */
+void vmc_endpoint_forget(struct vmc_listener *listener,
+			 struct vmc_pending *pending)
+{
+	TAILQ_REMOVE(&listener->pending, pending, entry);
+	count_pending(listener->endpoint, -1);
+	close_fd(&pending->news.socket);
+	free(pending);
 }
 
 static void take_link_up(struct vmc_endpoint *endpoint, struct letter *letter)
@@ -182,6 +192,22 @@ static void take_link_up(struct vmc_endpoint *endpoint, struct letter *letter)
 	memset(letter->fds, -1, sizeof(letter->fds));
 }
 
+/* Whom the link led to has gone, and every offer over it. */
+static void forget_offers(struct vmc_endpoint *endpoint, __le32 link)
+{
+	struct vmc_listener *listener;
+	struct vmc_pending *pending, *next;
+
+	LIST_FOREACH(listener, &endpoint->listeners, entry) {
+		for (pending = TAILQ_FIRST(&listener->pending); pending;
+		     pending = next) {
+			next = TAILQ_NEXT(pending, entry);
+			if (pending->news.id.link == link)
+				vmc_endpoint_forget(listener, pending);
+		}
+	}
+}
+
 static void take_link_down(struct vmc_endpoint *endpoint,
 			   const struct vmc_link_down *down)
 {
@@ -192,6 +218,7 @@ static void take_link_down(struct vmc_endpoint *endpoint,
 	struct vmc_endpoint_link *link =
 		&endpoint->links[le32toh(down->link) % VMC_MAX_LINKS];
 
+	forget_offers(endpoint, down->link);
 	pthread_mutex_lock(&endpoint->lock);
 	link->generation = 0;
 	close_fd(&link->tx_fd);
@@ -222,7 +249,7 @@ static void take_offer(struct vmc_endpoint *endpoint, struct letter *letter)
 	letter->fds[0] = -1;
 	pending->remote = offer->remote;
 	TAILQ_INSERT_TAIL(&listener->pending, pending, entry);
-	vmc_endpoint_count_pending(endpoint, 1);
+	count_pending(endpoint, 1);
 }
 
 /* An OFFER is withdrawn. A circuit that is in use sees it in its rings. */
@@ -237,10 +264,8 @@ static void take_reset(struct vmc_endpoint *endpoint,
 			if (memcmp(&pending->news.id, &reset->id,
 				   sizeof(reset->id)))
 				continue;
-			TAILQ_REMOVE(&listener->pending, pending, entry);
-			vmc_endpoint_count_pending(endpoint, -1);
 			vmc_endpoint_drop(endpoint, &pending->news);
-			free(pending);
+			vmc_endpoint_forget(listener, pending);
 			return;
 		}
 	}

@@ -5,7 +5,6 @@
 #include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "lib/deadline.h"
 #include "lib/endpoint.h"
@@ -91,9 +90,7 @@ static int accept_first(struct vmc_listener *listener,
 		vmc_endpoint_send(endpoint, VMC_MSG_REFUSE, &refuse);
 	if (!error && ret_remote)
 		vmc_name_to(&pending->remote, ret_remote);
-	TAILQ_REMOVE(&listener->pending, pending, entry);
-	vmc_endpoint_count_pending(endpoint, -1);
-	free(pending);
+	vmc_endpoint_forget(listener, pending);
 	return error;
 }
 
@@ -164,12 +161,8 @@ void vmc_unlisten(struct vmc_listener *listener)
 	vmc_endpoint_send(endpoint, VMC_MSG_UNLISTEN, &unlisten);
 	while ((pending = TAILQ_FIRST(&listener->pending))) {
 		refuse.id = pending->news.id;
-		TAILQ_REMOVE(&listener->pending, pending, entry);
-		vmc_endpoint_count_pending(endpoint, -1);
-		if (pending->news.socket >= 0)
-			close(pending->news.socket);
+		vmc_endpoint_forget(listener, pending);
 		vmc_endpoint_send(endpoint, VMC_MSG_REFUSE, &refuse);
-		free(pending);
 	}
 	free(listener);
 }
