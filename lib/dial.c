@@ -109,6 +109,8 @@ int vmc_dial(struct vmc_endpoint *endpoint, const struct sockaddr *remote,
 	endpoint->awaited = (struct vmc_awaited){
 		.type = VMC_MSG_CONNECT,
 		.id = endpoint->next_id++,
+		.local = connect.local,
+		.remote = connect.remote,
 	};
 	connect.cookie = htole32(endpoint->awaited.id);
 	error = vmc_endpoint_send(endpoint, VMC_MSG_CONNECT, &connect);

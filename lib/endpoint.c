@@ -227,10 +227,21 @@ static void take_link_down(struct vmc_endpoint *endpoint,
 	pthread_mutex_unlock(&endpoint->lock);
 }
 
+/* Whether the connect that is under way leads to ourselves. */
+static bool is_own_call(const struct vmc_awaited *awaited,
+			const struct vmc_offer *offer)
+{
+	return awaited->type == VMC_MSG_CONNECT &&
+	       !memcmp(&awaited->local, &offer->remote,
+		       sizeof(offer->remote)) &&
+	       !memcmp(&awaited->remote, &offer->local, sizeof(offer->local));
+}
+
 static void take_offer(struct vmc_endpoint *endpoint, struct letter *letter)
 {
 	const struct vmc_offer *offer = &letter->msg.offer;
 	const struct vmc_refuse refuse = { .id = offer->id };
+	const struct vmc_accept accept = { .id = offer->id };
 	struct vmc_pending *pending = calloc(1, sizeof(*pending));
 	struct vmc_listener *listener;
 
@@ -250,6 +261,11 @@ static void take_offer(struct vmc_endpoint *endpoint, struct letter *letter)
 	pending->remote = offer->remote;
 	TAILQ_INSERT_TAIL(&listener->pending, pending, entry);
 	count_pending(endpoint, 1);
+	/* Who is to accept it waits for just that. */
+	if (is_own_call(&endpoint->awaited, offer)) {
+		pending->is_accepted = true;
+		vmc_endpoint_send(endpoint, VMC_MSG_ACCEPT, &accept);
+	}
 }
 
 /* An OFFER is withdrawn. A circuit that is in use sees it in its rings. */

@@ -27,6 +27,7 @@ struct vmc_circuit_news {
 struct vmc_pending {
 	struct vmc_circuit_news news;
 	struct vmc_name remote;
+	bool is_accepted;	/* a call to ourselves, which could not wait */
 	TAILQ_ENTRY(vmc_pending) entry;
 };
 
@@ -43,6 +44,8 @@ struct vmc_awaited {
 	uint32_t id;		/* its cookie or listener */
 	bool is_answered;
 	int error;		/* positive errno */
+	struct vmc_name local;	/* of CONNECT */
+	struct vmc_name remote;
 	struct vmc_circuit_news news;	/* of CONNECTED */
 };
 

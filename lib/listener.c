@@ -84,9 +84,11 @@ static int accept_first(struct vmc_listener *listener,
 
 	error = vmc_host_circuit_open(endpoint, &pending->news,
 				      ret_connection);
-	if (!error)
+	if (pending->is_accepted && error)
+		vmc_endpoint_drop(endpoint, &pending->news);
+	else if (!pending->is_accepted && !error)
 		vmc_endpoint_send(endpoint, VMC_MSG_ACCEPT, &accept);
-	else
+	else if (error)
 		vmc_endpoint_send(endpoint, VMC_MSG_REFUSE, &refuse);
 	if (!error && ret_remote)
 		vmc_name_to(&pending->remote, ret_remote);
@@ -161,8 +163,11 @@ void vmc_unlisten(struct vmc_listener *listener)
 	vmc_endpoint_send(endpoint, VMC_MSG_UNLISTEN, &unlisten);
 	while ((pending = TAILQ_FIRST(&listener->pending))) {
 		refuse.id = pending->news.id;
+		if (pending->is_accepted)
+			vmc_endpoint_drop(endpoint, &pending->news);
+		else
+			vmc_endpoint_send(endpoint, VMC_MSG_REFUSE, &refuse);
 		vmc_endpoint_forget(listener, pending);
-		vmc_endpoint_send(endpoint, VMC_MSG_REFUSE, &refuse);
 	}
 	free(listener);
 }
