@@ -428,9 +428,10 @@ static void many_dials_leave_nothing_behind(void **state)
 	(void)state;
 	/* The link stays. */
 	world_pair(endpoints, ends);
+	assert_int_equal(world_listen(endpoints[1], WORLD_B, 7, &listener), 0);
+	/* When it answered that, the switch has closed what it gave away. */
 	switch_fds = world_count_fds(world_switch());
 	fds = world_count_fds(getpid());
-	assert_int_equal(world_listen(endpoints[1], WORLD_B, 7, &listener), 0);
 	pthread_create(&thread, NULL, dial_many, endpoints[0]);
 	for (i = 0; i < NR_DIALS; i++) {
 		assert_int_equal(vmc_accept(listener, WORLD_TIMEOUT_MS, NULL,
