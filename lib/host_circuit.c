@@ -7,12 +7,14 @@
  */
 #include <endian.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "lib/deadline.h"
 #include "lib/endpoint.h"
 #include "lib/mapped.h"
 #include "lib/shared.h"
@@ -31,6 +33,7 @@ struct host_circuit {
 	int set_fd;			/* epoll: the socket and self_fd */
 	int self_fd;			/* eventfd: what we took, not for us */
 	unsigned int armed;		/* VMC_WAIT_ bells that are asked for */
+	uint64_t silent_since_us;	/* the peer closed the socket; 0: no */
 };
 
 static struct host_circuit *circuit_of(const struct vmc_connection *connection)
@@ -80,6 +83,8 @@ static void rearm(struct host_circuit *circuit, unsigned int what)
 	do {
 		done = recv(connection->fd, bells, sizeof(bells), MSG_DONTWAIT);
 	} while (done == sizeof(bells));
+	if (!done && !circuit->silent_since_us)
+		circuit->silent_since_us = vmc_now_us();
 	done = read(circuit->self_fd, &count, sizeof(count));
 	(void)done;
 	circuit->armed |= what;
@@ -88,6 +93,26 @@ static void rearm(struct host_circuit *circuit, unsigned int what)
 		circuit->armed = what;
 		signal_self(circuit);
 	}
+}
+
+/*
+ * The peer closed its socket without a last word, which wakes every poll(): the
+ * switch has it, if there is one.
+ */
+static int await_last_word(struct host_circuit *circuit)
+{
+	struct pollfd poll_fd = { .fd = circuit->endpoint->fd };
+	uint64_t silent_us = vmc_now_us() - circuit->silent_since_us;
+	bool is_lost = poll(&poll_fd, 1, 0) == 1 &&
+		       (poll_fd.revents & POLLHUP);
+
+	if (!is_lost && silent_us < LIVENESS_LOOK_MS * 1000)
+		return -EAGAIN;
+	/* It came first, if at all. */
+	if (vmc_end_peer_flags(&circuit->mapped.end) &
+	    (VMC_CTL_GONE | VMC_CTL_RST))
+		return -EAGAIN;
+	return vmc_mapped_fail(&circuit->mapped, ECONNRESET);
 }
 
 static int look(struct vmc_mapped *mapped, unsigned int what)
@@ -102,7 +127,9 @@ static int look(struct vmc_mapped *mapped, unsigned int what)
 	flags = vmc_end_peer_flags(&mapped->end);
 	if (mapped->end.is_lying || (flags & VMC_CTL_RST))
 		return vmc_mapped_fail(mapped, ECONNRESET);
-	return flags & ends ? 0 : -EAGAIN;
+	if (flags & ends)
+		return 0;
+	return circuit->silent_since_us ? await_last_word(circuit) : -EAGAIN;
 }
 
 /* The peer closes its socket after its last word, or without one. */
