@@ -185,11 +185,17 @@ static void take(struct vmc_vm *vm)
 	while (turn-- && !vm->is_doomed &&
 	       !vmc_outbox_is_crowded(&vm->outbox)) {
 		memset(&msg, 0, sizeof(msg));
-		bytes = recv(vm->process.fd, &msg, sizeof(msg), MSG_DONTWAIT);
+		bytes = recv(vm->process.fd, &msg, sizeof(msg),
+			     MSG_DONTWAIT | MSG_TRUNC);
 		if (bytes < 0 && (errno == EAGAIN || errno == EINTR))
 			break;
 		if (bytes <= 0) {
 			end(vm);
+			break;
+		}
+		if ((size_t)bytes != le16toh(msg.bytes)) {
+			vmc_vm_fault(vm, "message of %zd bytes that says %u",
+				     bytes, le16toh(msg.bytes));
 			break;
 		}
 		vmc_vm_take(vm, &msg, (size_t)bytes);
