@@ -134,7 +134,8 @@ static const char *vm_state(const struct vmc_vm *vm)
 		return "attached";
 	if (vm->is_attached)
 		return "waiting";
-	if (vmc_vhost_user_is_open(&vm->connection))
+	if (!vm->config->is_endpoint &&
+	    vmc_vhost_user_is_open(&vm->connection))
 		return "connected";
 	return "absent";
 }
