@@ -27,8 +27,13 @@ struct tables {
 
 static void take_vm(struct json_object *line)
 {
-	printf("VM %s in network %s is %s: %llu circuits, %llu listeners\n",
-	       vmc_line_text(line, "name"), vmc_line_text(line, "network"),
+	bool is_vm = !strcmp(vmc_line_text(line, "kind"), "vm");
+
+	printf("%s %s", is_vm ? "VM" : "Endpoint", vmc_line_text(line, "name"));
+	if (vmc_line_number(line, "pid"))
+		printf(", process %llu,", vmc_line_number(line, "pid"));
+	printf(" in network %s is %s: %llu circuits, %llu listeners\n",
+	       vmc_line_text(line, "network"),
 	       vmc_line_text(line, "state"),
 	       vmc_line_number(line, "circuits"),
 	       vmc_line_number(line, "listeners"));

@@ -92,7 +92,9 @@ static int await(struct vmc_endpoint *endpoint, int timeout_ms)
  * Return: 0; -ECONNREFUSED when nobody listens, -EHOSTUNREACH when nobody has
  * the address or may be reached, -ETIMEDOUT, -EINTR, -EADDRNOTAVAIL without an
  * address of that family, -ENOBUFS when a limit is reached, -ENOTCONN when the
- * switch is gone, -EAFNOSUPPORT, -EINVAL, -ENOMEM.
+ * switch is gone, -ECONNRESET when the peer left at once, -EMFILE when there
+ * was no descriptor for the link, which stays so until the endpoint is opened
+ * anew, -EAFNOSUPPORT, -EINVAL, -ENOMEM.
  */
 int vmc_dial(struct vmc_endpoint *endpoint, const struct sockaddr *remote,
 	     socklen_t bytes, int timeout_ms,

@@ -165,12 +165,8 @@ void vmc_endpoint_drop(struct vmc_endpoint *endpoint,
 		endpoint->links[le32toh(news->id.link)].generation);
 }
 
-/**
- * vmc_endpoint_count_pending - keep the descriptor for poll loops true
- * @endpoint: open
- * @change: how many OFFERs more are pending
- */
-void vmc_endpoint_count_pending(struct vmc_endpoint *endpoint, int change)
+/* Keep the descriptor for poll loops true. */
+static void count_pending(struct vmc_endpoint *endpoint, int change)
 {
 	unsigned int before = endpoint->nr_pending;
 	uint64_t count = 1;
@@ -182,6 +178,20 @@ void vmc_endpoint_count_pending(struct vmc_endpoint *endpoint, int change)
 	else if (before && !endpoint->nr_pending)
 		done = read(endpoint->pending_fd, &count, sizeof(count));
 	(void)done;
+}
+
+/**
+ * vmc_endpoint_forget - a circuit that was offered waits no more
+ * @listener: where it waited
+ * @pending: freed, and its socket closed unless a connection has it
+ */
+void vmc_endpoint_forget(struct vmc_listener *listener,
+			 struct vmc_pending *pending)
+{
+	TAILQ_REMOVE(&listener->pending, pending, entry);
+	count_pending(listener->endpoint, -1);
+	close_fd(&pending->news.socket);
+	free(pending);
 }
 
 static void take_link_up(struct vmc_endpoint *endpoint, struct letter *letter)
@@ -200,6 +210,22 @@ static void take_link_up(struct vmc_endpoint *endpoint, struct letter *letter)
 	memset(letter->fds, -1, sizeof(letter->fds));
 }
 
+/* Whom the link led to has gone, and every circuit over it. */
+static void forget_offers(struct vmc_endpoint *endpoint, __le32 link)
+{
+	struct vmc_listener *listener;
+	struct vmc_pending *pending, *next;
+
+	LIST_FOREACH(listener, &endpoint->listeners, entry) {
+		for (pending = TAILQ_FIRST(&listener->pending); pending;
+		     pending = next) {
+			next = TAILQ_NEXT(pending, entry);
+			if (pending->news.id.link == link)
+				vmc_endpoint_forget(listener, pending);
+		}
+	}
+}
+
 static void take_link_down(struct vmc_endpoint *endpoint,
 			   const struct vmc_link_down *down)
 {
@@ -210,6 +236,7 @@ static void take_link_down(struct vmc_endpoint *endpoint,
 	struct vmc_endpoint_link *link =
 		&endpoint->links[le32toh(down->link) % VMC_MAX_LINKS];
 
+	forget_offers(endpoint, down->link);
 	pthread_mutex_lock(&endpoint->lock);
 	close_link(link);
 	vmc_endpoint_send(endpoint, VMC_MSG_LINK_RELEASED, &released);
@@ -240,7 +267,7 @@ static void take_offer(struct vmc_endpoint *endpoint, struct letter *letter)
 	pending->news = news;
 	pending->remote = offer->remote;
 	TAILQ_INSERT_TAIL(&listener->pending, pending, entry);
-	vmc_endpoint_count_pending(endpoint, 1);
+	count_pending(endpoint, 1);
 }
 
 static struct vmc_awaited *await_answer(struct vmc_endpoint *endpoint,
@@ -376,6 +403,8 @@ static int greet(struct vmc_endpoint *endpoint)
 	error = vmc_endpoint_send(endpoint, VMC_MSG_HELLO, &hello);
 	while (!error && !endpoint->awaited.is_answered)
 		error = vmc_endpoint_receive(endpoint, GREETING_TIMEOUT_MS);
+	if (error == -EAGAIN)
+		return -ETIMEDOUT;
 	return error ? error : -endpoint->awaited.error;
 }
 
@@ -423,7 +452,8 @@ static void destroy(struct vmc_endpoint *endpoint)
  *
  * Return: 0; connect()'s error when nobody listens there; -EACCES when the
  * switch turned us away, of which its log says why; -EPROTONOSUPPORT when it
- * speaks another version; -ETIMEDOUT, -EMFILE, -ENOMEM.
+ * speaks another version; -ETIMEDOUT, -EINTR, -ENOTCONN when it ends meanwhile,
+ * -ENAMETOOLONG, -EMFILE, -ENOMEM.
  */
 int vmc_endpoint_open(const char *path, struct vmc_endpoint **ret_endpoint)
 {

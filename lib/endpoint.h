@@ -88,7 +88,8 @@ void vmc_endpoint_close_circuit(struct vmc_endpoint *endpoint,
 				uint32_t generation);
 void vmc_endpoint_drop(struct vmc_endpoint *endpoint,
 		       struct vmc_circuit_news *news);
-void vmc_endpoint_count_pending(struct vmc_endpoint *endpoint, int change);
+void vmc_endpoint_forget(struct vmc_listener *listener,
+			 struct vmc_pending *pending);
 
 int vmc_host_circuit_open(struct vmc_endpoint *endpoint,
 			  struct vmc_circuit_news *news,

@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "lib/deadline.h"
 #include "lib/endpoint.h"
 #include "lib/mapped.h"
 #include "lib/shared.h"
@@ -34,11 +35,13 @@ struct vmc_host_circuit {
 	int set_fd;			/* epoll: the socket and self_fd */
 	int self_fd;			/* eventfd: what we took, not for us */
 	unsigned int armed;		/* VMC_WAIT_ bells that are asked for */
+	uint64_t silent_since_us;	/* the peer closed the socket; 0: no */
 
 	LIST_ENTRY(vmc_host_circuit) entry;	/* in the endpoint's */
 };
 
-static struct vmc_host_circuit *circuit_of(const struct vmc_connection *connection)
+static struct vmc_host_circuit *
+circuit_of(const struct vmc_connection *connection)
 {
 	return (struct vmc_host_circuit *)connection;
 }
@@ -80,13 +83,13 @@ static void rearm(struct vmc_host_circuit *circuit, unsigned int what)
 {
 	struct vmc_connection *connection = &circuit->mapped.connection;
 	unsigned int others = circuit->armed & ~what;
-	char bells[64];
+	char bells[256];
 	uint64_t count;
 	ssize_t done;
 
-	do {
-		done = recv(connection->fd, bells, sizeof(bells), MSG_DONTWAIT);
-	} while (done == sizeof(bells));
+	done = recv(connection->fd, bells, sizeof(bells), MSG_DONTWAIT);
+	if (!done && !circuit->silent_since_us)
+		circuit->silent_since_us = vmc_now_us();
 	done = read(circuit->self_fd, &count, sizeof(count));
 	(void)done;
 	circuit->armed |= what;
@@ -95,6 +98,24 @@ static void rearm(struct vmc_host_circuit *circuit, unsigned int what)
 		circuit->armed = what;
 		signal_self(circuit);
 	}
+}
+
+/*
+ * The peer closed its socket without a last word, which wakes every poll(): the
+ * switch has it, if there is one.
+ */
+static int await_last_word(struct vmc_host_circuit *circuit)
+{
+	uint64_t silent_us = vmc_now_us() - circuit->silent_since_us;
+
+	if (!__atomic_load_n(&circuit->endpoint->is_adrift,
+			     __ATOMIC_SEQ_CST) && silent_us < LIVENESS_LOOK_MS * 1000)
+		return -EAGAIN;
+	/* It came first, if at all. */
+	if (vmc_end_peer_flags(&circuit->mapped.end) &
+	    (VMC_CTL_GONE | VMC_CTL_RST))
+		return -EAGAIN;
+	return vmc_mapped_fail(&circuit->mapped, ECONNRESET);
 }
 
 static int look(struct vmc_mapped *mapped, unsigned int what)
@@ -109,7 +130,9 @@ static int look(struct vmc_mapped *mapped, unsigned int what)
 	flags = vmc_end_peer_flags(&mapped->end);
 	if (mapped->end.is_lying || (flags & VMC_CTL_RST))
 		return vmc_mapped_fail(mapped, ECONNRESET);
-	return flags & ends ? 0 : -EAGAIN;
+	if (flags & ends)
+		return 0;
+	return circuit->silent_since_us ? await_last_word(circuit) : -EAGAIN;
 }
 
 /* The peer closes its socket after its last word, or without one. */
@@ -352,7 +375,8 @@ static int map_all(struct vmc_host_circuit *circuit,
  * @news: the circuit; its socket is taken over on success
  * @ret_connection: its transport's destroy() ends it
  *
- * Return: 0, -ECONNRESET when the circuit is over already, -ENOMEM.
+ * Return: 0, -ECONNRESET when the circuit is over already, -EMFILE when the
+ * link came and there was no room for its descriptors, -ENOMEM.
  */
 int vmc_host_circuit_open(struct vmc_endpoint *endpoint,
 			  struct vmc_circuit_news *news,
@@ -363,8 +387,10 @@ int vmc_host_circuit_open(struct vmc_endpoint *endpoint,
 	struct vmc_host_circuit *circuit;
 	int error;
 
-	if (news->socket < 0 || !link->generation || link->tx_fd < 0)
+	if (news->socket < 0 || !link->generation)
 		return -ECONNRESET;
+	if (link->tx_fd < 0 || link->rx_fd < 0 || link->wake_fd < 0)
+		return -EMFILE;
 	circuit = calloc(1, sizeof(*circuit));
 	if (!circuit)
 		return -ENOMEM;

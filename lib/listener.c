@@ -24,15 +24,17 @@
  * Who connects may send at once; some hundreds may wait for vmc_accept(), more
  * are refused.
  *
- * Return: 0; -EADDRINUSE when a process of the endpoint listens there already,
+ * Return: 0; -EADDRINUSE when another process of the endpoint listens there,
  * -EADDRNOTAVAIL, -EINVAL, -EAFNOSUPPORT, -ENOBUFS, -ENOTCONN when the switch
- * is gone, -EINTR, -ENOMEM.
+ * is gone, -EINTR, -ETIMEDOUT, -ENOMEM. One process may listen twice at one
+ * name: connections are spread over both.
  */
 int vmc_listen(struct vmc_endpoint *endpoint, const struct sockaddr *local,
 	       socklen_t bytes, struct vmc_listener **ret_listener)
 {
 	struct vmc_listener *listener = calloc(1, sizeof(*listener));
 	struct vmc_listen listen = { 0 };
+	struct vmc_unlisten unlisten;
 	int error = -ENOMEM;
 
 	if (!listener)
@@ -54,12 +56,17 @@ int vmc_listen(struct vmc_endpoint *endpoint, const struct sockaddr *local,
 	while (!error && !endpoint->awaited.is_answered)
 		error = vmc_endpoint_receive(endpoint, ANSWER_TIMEOUT_MS);
 	endpoint->awaited.type = 0;
-	if (!error)
-		error = -endpoint->awaited.error;
-	if (!error) {
+	if (!error && !endpoint->awaited.error) {
 		*ret_listener = listener;
 		return 0;
 	}
+	if (error) {
+		/* Nobody knows what the answer will be. */
+		unlisten = (struct vmc_unlisten){ listen.listener, 0 };
+		vmc_endpoint_send(endpoint, VMC_MSG_UNLISTEN, &unlisten);
+	}
+	error = error == -EAGAIN ? -ETIMEDOUT :
+				   error ?: -endpoint->awaited.error;
 	LIST_REMOVE(listener, entry);
 free_listener:
 	free(listener);
@@ -81,9 +88,7 @@ static int accept_first(struct vmc_listener *listener,
 		vmc_endpoint_drop(endpoint, &pending->news);
 	if (!error && ret_remote)
 		vmc_name_to(&pending->remote, ret_remote);
-	TAILQ_REMOVE(&listener->pending, pending, entry);
-	vmc_endpoint_count_pending(endpoint, -1);
-	free(pending);
+	vmc_endpoint_forget(listener, pending);
 	return error;
 }
 
@@ -95,7 +100,7 @@ static int accept_first(struct vmc_listener *listener,
  * @ret_connection: ended with vmc_detach()
  *
  * Return: 0, -EAGAIN after the timeout, -EINTR, -ENOTCONN when the switch is
- * gone; -ENOMEM when one connection had to be given up.
+ * gone; -ENOMEM or -EMFILE when one connection had to be given up.
  */
 int vmc_accept(struct vmc_listener *listener, int timeout_ms,
 	       struct sockaddr_storage *ret_remote,
@@ -108,7 +113,7 @@ int vmc_accept(struct vmc_listener *listener, int timeout_ms,
 		if (!TAILQ_EMPTY(&listener->pending)) {
 			error = accept_first(listener, ret_remote,
 					     ret_connection);
-			/* Who gave up meanwhile is nobody's business. */
+			/* Whose machine is gone is nobody's business. */
 			if (error != -ECONNRESET)
 				return error;
 			continue;
@@ -139,10 +144,8 @@ void vmc_unlisten(struct vmc_listener *listener)
 	while (!vmc_endpoint_receive(endpoint, 0))
 		;
 	while ((pending = TAILQ_FIRST(&listener->pending))) {
-		TAILQ_REMOVE(&listener->pending, pending, entry);
-		vmc_endpoint_count_pending(endpoint, -1);
 		vmc_endpoint_drop(endpoint, &pending->news);
-		free(pending);
+		vmc_endpoint_forget(listener, pending);
 	}
 	LIST_REMOVE(listener, entry);
 	free(listener);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * How an end that is a process is woken: a futex in the link's wake area, or
- * a byte on the circuit's socket for who sleeps in poll(). Owns nothing. Called by the library, and by the switch on behalf of a guest.
+ * a byte on the circuit's socket for who sleeps in poll(). Owns nothing. Called
+ * by the library, and by the switch on behalf of a guest.
  *
  * Neither can be turned against who rings: a futex has no owner to wait for,
  * and each end has its own file description of the socket, so no peer chooses

@@ -233,9 +233,9 @@ static void end_circuits(struct vmc_link *link)
 }
 
 /*
- * A process is gone, or its program ended: do for its circuit what a kernel does
- * for a socket. What it sent is sent; what it did not read is lost, and then
- * its peer had better know.
+ * A process is gone: do for its circuit what a kernel does for a socket. What
+ * it sent is sent; what it did not read is lost, and then its peer had better
+ * know.
  */
 static void close_for(struct vmc_vm *vm, struct vmc_link *link,
 		      unsigned int end, uint32_t slot)

@@ -96,8 +96,8 @@ static void take_hello(struct vmc_vm *vm, const struct vmc_hello *raw_hello)
 		vmc_window_restart(&vm->connection.window);
 	if (le32toh(raw_hello->version) != VMC_PROTOCOL_VERSION) {
 		vmc_log_limited(&vm->log_limit, VMC_LOG_WARNING,
-				"vm \"%s\" speaks protocol version %u, the switch speaks %u",
-				vm->config->name,
+				"%s \"%s\" speaks protocol version %u, the switch speaks %u",
+				vmc_vm_kind(vm), vm->config->name,
 				le32toh(raw_hello->version),
 				VMC_PROTOCOL_VERSION);
 		send_welcome(vm, EPROTONOSUPPORT);
@@ -431,7 +431,7 @@ destroy_broker:
  * @broker: the broker; to be destroyed next
  *
  * Each guest gets LINK_DOWN for each of its links, as far as it posted
- * buffers.
+ * buffers. Circuits of two processes go on.
  */
 void vmc_broker_shut_down(struct vmc_broker *broker)
 {
@@ -451,6 +451,14 @@ void vmc_broker_shut_down(struct vmc_broker *broker)
 			vmc_vm_send(vm, VMC_MSG_LINK_DOWN, &down);
 		}
 		vmc_vm_flush(vm);
+	}
+	/* Once every wire that is on its way has been sent. */
+	for (i = 0; i < broker->table.nr; i++) {
+		vm = &broker->table.vms[i];
+		for (id = 0; id < VMC_MAX_LINKS; id++) {
+			if (vm->links[id])
+				vmc_link_let_go(vm->links[id]);
+		}
 	}
 }
 

@@ -4,7 +4,8 @@
  * is said about a mistake, which is one line that names file, line and key.
  * Owns the parsed result until vmc_config_free(). Called by main.c before
  * anything else is open, and by reload.c. The sections are in config_vm.c,
- * config_endpoint.c, config_uplink.c, config_proxy.c, config_rule.c and config_policy.c.
+ * config_endpoint.c, config_uplink.c, config_proxy.c, config_rule.c and
+ * config_policy.c.
  */
 #include <errno.h>
 #include <fcntl.h>

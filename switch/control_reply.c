@@ -50,11 +50,11 @@ static bool is_told(const struct vmc_vm_table *table, unsigned int i)
 	const struct vmc_vm *vm = &table->vms[i];
 	unsigned int k;
 
-	if (!vm->config->is_endpoint || vm->pid)
+	if (!vm->config->is_endpoint || vm->process.fd >= 0)
 		return true;
 	for (k = 0; k < table->nr; k++) {
 		if (table->vms[k].config == vm->config &&
-		    (table->vms[k].pid || k < i))
+		    (table->vms[k].process.fd >= 0 || k < i))
 			return false;
 	}
 	return true;
@@ -109,6 +109,11 @@ static int read_request(const struct vmc_broker *broker,
 	    find_vm(broker, json_object_get_string(vm), &reply->vm)) {
 		*ret_complaint = "there is no such VM";
 		return -ENOENT;
+	}
+	if (reply->command == VMC_CONTROL_POLICY_TEST &&
+	    broker->table.vms[reply->vm].config->is_endpoint) {
+		*ret_complaint = "an endpoint does not use the uplink";
+		return -EINVAL;
 	}
 	if (reply->command == VMC_CONTROL_POLICY_TEST)
 		return vmc_control_policy_read(request, reply, ret_complaint);

@@ -4,6 +4,7 @@
  * permits and gives each a seat. Owns the socket. Called by broker.c.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -55,13 +56,29 @@ static bool may_come(const struct vmc_config_access *access, int fd,
 	       has_group(access, fd);
 }
 
+/* Whether its process is gone; the event may come after the newcomer's. */
+static bool is_left(const struct vmc_vm *seat)
+{
+	struct pollfd poll_fd = { .fd = seat->process.fd };
+
+	return seat->is_doomed ||
+	       (poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLHUP));
+}
+
 static struct vmc_vm *free_seat(struct vmc_endpoint *endpoint)
 {
-	unsigned int i;
+	struct vmc_vm *seat = endpoint->seats;
+	struct vmc_vm *end = seat + endpoint->config->access.max_processes;
 
-	for (i = 0; i < endpoint->config->access.max_processes; i++) {
-		if (endpoint->seats[i].process.fd < 0)
-			return &endpoint->seats[i];
+	for (; seat < end; seat++) {
+		if (seat->process.fd < 0)
+			return seat;
+	}
+	for (seat = endpoint->seats; seat < end; seat++) {
+		if (!is_left(seat))
+			continue;
+		vmc_vm_disconnect(seat);
+		return seat;
 	}
 	return NULL;
 }

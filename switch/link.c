@@ -33,7 +33,7 @@ static bool is_process(const struct vmc_link_end *end)
 
 /**
  * vmc_link_has_process - whether its circuits have wires
- * @link: the link, with both ends
+ * @link: the link, with both ends, or with one that is a process
  */
 bool vmc_link_has_process(const struct vmc_link *link)
 {
@@ -427,6 +427,24 @@ void vmc_link_depart(struct vmc_link *link, struct vmc_vm *vm)
 		end_if_over(link);
 	else
 		destroy(link);
+}
+
+/**
+ * vmc_link_let_go - the switch ends, which is nothing to two processes
+ * @link: any; one of two processes has no circuits afterwards, so that nothing
+ *	is said in their names, and no ring is cleared under their hands
+ */
+void vmc_link_let_go(struct vmc_link *link)
+{
+	uint32_t slot;
+
+	if (link->porter || !vmc_link_has_process(link))
+		return;
+	for (slot = 0; slot < link->circuits.nr_fresh; slot++) {
+		vmc_wire_destroy(link, slot);
+		link->circuits.circuits[slot] = (struct vmc_circuit){ 0 };
+	}
+	link->circuits.nr_open = 0;
 }
 
 /**

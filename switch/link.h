@@ -69,6 +69,7 @@ struct vmc_link *vmc_link_find(const struct vmc_vm *a,
 struct vmc_link *vmc_link_find_to_uplink(const struct vmc_vm *vm);
 void vmc_link_leave(struct vmc_link *link, struct vmc_vm *vm);
 void vmc_link_depart(struct vmc_link *link, struct vmc_vm *vm);
+void vmc_link_let_go(struct vmc_link *link);
 void vmc_link_release(struct vmc_link *link);
 bool vmc_link_is_self(const struct vmc_link *link);
 bool vmc_link_has_process(const struct vmc_link *link);

@@ -149,7 +149,8 @@ static int give(struct vmc_vm *vm, const struct vmc_msg *msg, size_t bytes)
 	}
 	if (!error || error == -EAGAIN)
 		return error;
-	if (error != -EPIPE)
+	/* That it left meanwhile is nothing to complain of. */
+	if (error != -EPIPE && error != -ECONNRESET)
 		vmc_log_limited(&vm->log_limit, VMC_LOG_WARNING,
 				"endpoint \"%s\": process %d cannot be told: %s",
 				vm->config->name, vm->pid, strerror(-error));
@@ -185,11 +186,17 @@ static void take(struct vmc_vm *vm)
 	while (turn-- && !vm->is_doomed &&
 	       !vmc_outbox_is_crowded(&vm->outbox)) {
 		memset(&msg, 0, sizeof(msg));
-		bytes = recv(vm->process.fd, &msg, sizeof(msg), MSG_DONTWAIT);
+		bytes = recv(vm->process.fd, &msg, sizeof(msg),
+			     MSG_DONTWAIT | MSG_TRUNC);
 		if (bytes < 0 && (errno == EAGAIN || errno == EINTR))
 			break;
 		if (bytes <= 0) {
 			end(vm);
+			break;
+		}
+		if ((size_t)bytes != le16toh(msg.bytes)) {
+			vmc_vm_fault(vm, "message of %zd bytes that says %u",
+				     bytes, le16toh(msg.bytes));
 			break;
 		}
 		vmc_vm_take(vm, &msg, (size_t)bytes);

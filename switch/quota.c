@@ -21,8 +21,8 @@ static bool is_full(struct vmc_vm *vm, uint32_t nr_circuits)
 		return false;
 	vm->stats.over_quota++;
 	vmc_log_limited(&vm->log_limit, VMC_LOG_NOTICE,
-			"vm \"%s\" is at its limit: %u circuits, %llu MiB of rings",
-			vm->config->name, vm->nr_circuits,
+			"%s \"%s\" is at its limit: %u circuits, %llu MiB of rings",
+			vmc_vm_kind(vm), vm->config->name, vm->nr_circuits,
 			(unsigned long long)vm->ring_bytes >> 20);
 	return true;
 }

@@ -13,43 +13,14 @@
 
 #include <cmocka.h>
 
-#include "switch/config.h"
-
-#define VM	"vm \"a\" {\nsocket = \"/s\"\naddresses = { \"10.0.0.1/24\" }\n}\n"
-
-static char path[] = "/tmp/vmcircuit-config-XXXXXX";
-static char complaint[VMC_COMPLAINT_BYTES];
-
-/* Read @text as a file; what is wrong goes to complaint. */
-static int read_config(const char *text, struct vmc_config **ret_config)
-{
-	int file = open(path, O_WRONLY | O_TRUNC);
-
-	assert_int_equal(write(file, text, strlen(text)), strlen(text));
-	close(file);
-	return vmc_config_read(path, VMC_CONFIG_START, ret_config, complaint);
-}
-
-static void expect_complaint(const char *text, const char *line,
-			     const char *words)
-{
-	struct vmc_config *config;
-
-	assert_int_equal(read_config(text, &config), -EINVAL);
-	if (!strstr(complaint, line) || !strstr(complaint, words) ||
-	    strncmp(complaint, path, strlen(path)))
-		fail_msg("\"%s\" lacks \"%s\" or \"%s\"", complaint, line,
-			 words);
-	/* One sentence. */
-	assert_null(strchr(complaint, '\n'));
-}
+#include "tests/unit/config_file.h"
 
 static void a_whole_file_is_read(void **state)
 {
 	struct vmc_config *config;
 
 	(void)state;
-	assert_int_equal(read_config(
+	assert_int_equal(config_file_read(
 		"# comment\n"
 		"control = \"/run/c\"\nlog_level = \"debug\"\n"
 		"user = \"nobody\"\nsandbox = false\nsocket_mode = \"0600\"\n"
@@ -58,7 +29,7 @@ static void a_whole_file_is_read(void **state)
 		"addresses = { \"10.0.0.1/24\", \"fd77::1/64\" } }\n"
 		"vm \"b\" { socket = \"/b\" addresses = { \"10.0.0.2/8\" } }\n",
 		&config), 0);
-	assert_string_equal(complaint, "");
+	assert_string_equal(config_complaint, "");
 	assert_string_equal(config->control, "/run/c");
 	assert_string_equal(config->user, "nobody");
 	assert_false(config->is_sandboxed);
@@ -80,7 +51,7 @@ static void an_empty_file_is_valid(void **state)
 	struct vmc_config *config;
 
 	(void)state;
-	assert_int_equal(read_config("", &config), 0);
+	assert_int_equal(config_file_read("", &config), 0);
 	assert_int_equal(config->nr_vms, 0);
 	assert_true(config->is_sandboxed);
 	vmc_config_free(config);
@@ -134,28 +105,13 @@ static void mistakes_name_their_line(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(mistakes) / sizeof(mistakes[0]); i++)
-		expect_complaint(mistakes[i].text, mistakes[i].line,
+		config_file_expect(mistakes[i].text, mistakes[i].line,
 				 mistakes[i].words);
-}
-
-/* One mistake a line; the first line of @text is line 1. */
-struct mistake {
-	const char *text;
-	const char *line;
-	const char *words;
-};
-
-static void expect_complaints(const char *before, const struct mistake *mistake)
-{
-	for (char text[4096]; mistake->text; mistake++) {
-		snprintf(text, sizeof(text), "%s%s", before, mistake->text);
-		expect_complaint(text, mistake->line, mistake->words);
-	}
 }
 
 static void mistakes_of_the_uplink_are_told(void **state)
 {
-	static const struct mistake mistakes[] = {
+	static const struct config_mistake mistakes[] = {
 		{ "uplink {}\nuplink {}\n", ":6:", "uplink: there is such" },
 		{ "uplink {\nresolvers = { \"192.0.2.1/24\" }\n}", ":6:",
 		  "resolvers: \"192.0.2.1/24\" is not" },
@@ -184,12 +140,12 @@ static void mistakes_of_the_uplink_are_told(void **state)
 	};
 
 	(void)state;
-	expect_complaints(VM, mistakes);
+	config_file_expect_all(VM, mistakes);
 }
 
 static void mistakes_of_publish_are_told(void **state)
 {
-	static const struct mistake mistakes[] = {
+	static const struct config_mistake mistakes[] = {
 		{ "publish = { \"192.0.2.1:80\" }", ":6:",
 		  "publish: \"192.0.2.1:80\" is not like" },
 		{ "publish = { \"192.0.2.1 -> a:80\" }", ":6:", "is not like" },
@@ -215,14 +171,14 @@ static void mistakes_of_publish_are_told(void **state)
 	};
 
 	(void)state;
-	expect_complaints(VM "uplink {}\n", mistakes);
-	expect_complaint(VM "publish = { \"192.0.2.1:80 -> a:80\" }", ":5:",
+	config_file_expect_all(VM "uplink {}\n", mistakes);
+	config_file_expect(VM "publish = { \"192.0.2.1:80 -> a:80\" }", ":5:",
 			 "publish: there is no uplink");
 }
 
 static void mistakes_of_proxies_are_told(void **state)
 {
-	static const struct mistake mistakes[] = {
+	static const struct config_mistake mistakes[] = {
 		{ "proxy \"p\" {\n}", ":2:",
 		  "proxy \"p\": the key address is missing" },
 		{ "proxy \"p\" {\naddress = \"192.0.2.9\"\n}", ":2:",
@@ -243,30 +199,30 @@ static void mistakes_of_proxies_are_told(void **state)
 		  ":2:", "duplicate title 'p'" },
 		{ NULL, NULL, NULL },
 	};
-	const struct mistake *mistake;
+	const struct config_mistake *mistake;
 	char text[512], secret[257];
 
 	(void)state;
 	for (mistake = mistakes; mistake->text; mistake++) {
-		expect_complaint(mistake->text, mistake->line, mistake->words);
-		assert_null(strstr(complaint, "hush"));
+		config_file_expect(mistake->text, mistake->line, mistake->words);
+		assert_null(strstr(config_complaint, "hush"));
 	}
 	memset(secret, 's', sizeof(secret) - 1);
 	secret[sizeof(secret) - 1] = '\0';
 	snprintf(text, sizeof(text), "proxy \"p\" {\nuser = \"%s\"\n}",
 		 secret);
-	expect_complaint(text, ":2:", "user: it has 256 bytes");
+	config_file_expect(text, ":2:", "user: it has 256 bytes");
 	snprintf(text, sizeof(text), "proxy \"p\" {\npassword = \"%s\"\n}",
 		 secret);
-	expect_complaint(text, ":2:", "password: it has 256 bytes");
-	assert_null(strstr(complaint, "sss"));
+	config_file_expect(text, ":2:", "password: it has 256 bytes");
+	assert_null(strstr(config_complaint, "sss"));
 }
 
 #define OUT	"action = \"allow\"\ndirection = \"out\"\n"
 
 static void mistakes_of_rules_are_told(void **state)
 {
-	static const struct mistake mistakes[] = {
+	static const struct config_mistake mistakes[] = {
 		{ "rule \"r\" {\ndirection = \"out\"\n}", ":7:",
 		  "rule \"r\": the key action is missing" },
 		{ "rule \"r\" {\naction = \"deny\"\n}", ":7:",
@@ -320,11 +276,11 @@ static void mistakes_of_rules_are_told(void **state)
 	unsigned int i;
 
 	(void)state;
-	expect_complaints(VM, mistakes);
+	config_file_expect_all(VM, mistakes);
 	for (i = 0; i <= VMC_RULE_MAX_ITEMS; i++)
 		sprintf(text + strlen(text), "%s\"%u\"", i ? "," : "", i + 1);
 	strcat(text, "}\n}");
-	expect_complaint(text, ":5:", "ports: rule \"r\" has more than 64");
+	config_file_expect(text, ":5:", "ports: rule \"r\" has more than 64");
 }
 
 static void the_uplink_is_read(void **state)
@@ -333,7 +289,7 @@ static void the_uplink_is_read(void **state)
 	struct vmc_config *config;
 
 	(void)state;
-	assert_int_equal(read_config(
+	assert_int_equal(config_file_read(
 		"publish = { \"0.0.0.0:8080 -> a:80\", \"[::]:443->a:444\" }\n"
 		"max_circuits = 7\nmax_ring_mib = 8\n"
 		"vm \"a\" { socket = \"/a\" source = \"routed\" "
@@ -372,7 +328,7 @@ static void rules_are_read(void **state)
 	struct vmc_rule *rule;
 
 	(void)state;
-	assert_int_equal(read_config(
+	assert_int_equal(config_file_read(
 		VM
 		"rule \"all of it\" { action = \"allow\" direction = \"out\"\n"
 		"vm = { \"a\" } protocol = \"tcp\" ports = { \"1-65535\" }\n"
@@ -414,15 +370,15 @@ static void a_reload_needs_no_name_service_but_a_file(void **state)
 	struct vmc_config *config;
 
 	(void)state;
-	assert_int_equal(read_config("user = \"nobody-at-all\"\n", &config),
+	assert_int_equal(config_file_read("user = \"nobody-at-all\"\n", &config),
 			 -EINVAL);
-	assert_int_equal(vmc_config_read(path, VMC_CONFIG_RELOAD, &config,
-					 complaint), 0);
-	assert_string_equal(config->path, path);
+	assert_int_equal(vmc_config_read(config_path, VMC_CONFIG_RELOAD, &config,
+					 config_complaint), 0);
+	assert_string_equal(config->path, config_path);
 	vmc_config_free(config);
 	assert_int_equal(vmc_config_read("/dev/zero", VMC_CONFIG_RELOAD,
-					 &config, complaint), -ENOENT);
-	assert_non_null(strstr(complaint, "/dev/zero: "));
+					 &config, config_complaint), -ENOENT);
+	assert_non_null(strstr(config_complaint, "/dev/zero: "));
 }
 
 static void a_relative_path_becomes_absolute(void **state)
@@ -430,13 +386,13 @@ static void a_relative_path_becomes_absolute(void **state)
 	struct vmc_config *config;
 
 	(void)state;
-	read_config("", &config);
+	config_file_read("", &config);
 	vmc_config_free(config);
 	assert_int_equal(chdir("/tmp"), 0);
-	assert_int_equal(vmc_config_read(path + strlen("/tmp/"),
-					 VMC_CONFIG_START, &config, complaint),
+	assert_int_equal(vmc_config_read(config_path + strlen("/tmp/"),
+					 VMC_CONFIG_START, &config, config_complaint),
 			 0);
-	assert_string_equal(config->path, path);
+	assert_string_equal(config->path, config_path);
 	vmc_config_free(config);
 }
 
@@ -449,7 +405,7 @@ static void a_long_socket_path_is_refused(void **state)
 	long_path[sizeof(long_path) - 1] = '\0';
 	snprintf(text, sizeof(text), "vm \"a\" {\nsocket = \"/%s\"\n}\n",
 		 long_path);
-	expect_complaint(text, ":2:", "longer than a socket's");
+	config_file_expect(text, ":2:", "longer than a socket's");
 }
 
 static void a_missing_file_is_named(void **state)
@@ -458,21 +414,8 @@ static void a_missing_file_is_named(void **state)
 
 	(void)state;
 	assert_int_equal(vmc_config_read("/nonexistent/file", VMC_CONFIG_START,
-					 &config, complaint), -ENOENT);
-	assert_non_null(strstr(complaint, "/nonexistent/file: "));
-}
-
-static int make_file(void **state)
-{
-	(void)state;
-	close(mkstemp(path));
-	return 0;
-}
-
-static int remove_file(void **state)
-{
-	(void)state;
-	return unlink(path);
+					 &config, config_complaint), -ENOENT);
+	assert_non_null(strstr(config_complaint, "/nonexistent/file: "));
 }
 
 int main(void)
@@ -493,5 +436,5 @@ int main(void)
 		cmocka_unit_test(a_missing_file_is_named),
 	};
 
-	return cmocka_run_group_tests(tests, make_file, remove_file);
+	return cmocka_run_group_tests(tests, config_file_make, config_file_remove);
 }

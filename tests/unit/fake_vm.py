@@ -125,7 +125,51 @@ class Queue:
         os.close(self.call)
 
 
-class FakeVm:
+class Talker:
+    """Who speaks the protocol: it has request() and next_event()."""
+
+    epoch = None
+
+    def expect(self, kind, **fields):
+        event = self.next_event()
+        assert event is not None, f"no event, {kind} was expected"
+        assert event.type == kind, f"{event}, {kind} was expected"
+        for key, value in fields.items():
+            assert getattr(event, key) == value, (event, key, value)
+        return event
+
+    def expect_nothing(self, timeout=0.1):
+        event = self.next_event(timeout)
+        assert event is None, event
+
+    def expect_gone(self):
+        """The switch ends the connection."""
+        try:
+            event = self.next_event(5)
+        except (Gone, OSError):
+            return
+        raise AssertionError(f"still connected, {event}")
+
+    def hello(self, version=1):
+        attach = self.expect(ATTACH)
+        self.epoch = attach.epoch
+        self.send_hello(version)
+        return self.expect(WELCOME)
+
+    def send_hello(self, version=1):
+        self.request(HELLO, struct.pack("<IIQQ", version, 0, 0, self.epoch))
+
+    def listen(self, listener, address, port, v6only=0, tx=0, rx=0):
+        self.request(LISTEN, struct.pack("<IB3x", listener, v6only) +
+                     name(address, port) + struct.pack("<II", tx, rx))
+        return self.expect(LISTENING, listener=listener).error
+
+    def connect(self, cookie, local, remote, tx=0, rx=0):
+        self.request(CONNECT, struct.pack("<IIII", cookie, tx, rx, 0) +
+                     name(*local) + name(*remote))
+
+
+class FakeVm(Talker):
     """See the module's text. Attaches at once unless told otherwise."""
 
     def __init__(self, path, attach=True, announce=True, buffers=QUEUE):
@@ -141,7 +185,6 @@ class FakeVm:
         self.ram = mmap.mmap(self.ram_fd, RAM)
         self.queues = [Queue(self, i, 0x40000 * (i + 1)) for i in range(3)]
         self.nr_buffers = buffers
-        self.epoch = None
         if attach:
             self.attach()
 
@@ -355,44 +398,6 @@ class FakeVm:
                     data = b""
                 if not data:
                     raise Gone("closed")
-
-    def expect(self, kind, **fields):
-        event = self.next_event()
-        assert event is not None, f"no event, {kind} was expected"
-        assert event.type == kind, f"{event}, {kind} was expected"
-        for key, value in fields.items():
-            assert getattr(event, key) == value, (event, key, value)
-        return event
-
-    def expect_nothing(self, timeout=0.1):
-        event = self.next_event(timeout)
-        assert event is None, event
-
-    def expect_gone(self):
-        """The switch ends the connection."""
-        try:
-            event = self.next_event(5)
-        except (Gone, OSError):
-            return
-        raise AssertionError(f"still connected, {event}")
-
-    def hello(self, version=1):
-        attach = self.expect(ATTACH)
-        self.epoch = attach.epoch
-        self.send_hello(version)
-        return self.expect(WELCOME)
-
-    def send_hello(self, version=1):
-        self.request(HELLO, struct.pack("<IIQQ", version, 0, 0, self.epoch))
-
-    def listen(self, listener, address, port, v6only=0, tx=0, rx=0):
-        self.request(LISTEN, struct.pack("<IB3x", listener, v6only) +
-                     name(address, port) + struct.pack("<II", tx, rx))
-        return self.expect(LISTENING, listener=listener).error
-
-    def connect(self, cookie, local, remote, tx=0, rx=0):
-        self.request(CONNECT, struct.pack("<IIII", cookie, tx, rx, 0) +
-                     name(*local) + name(*remote))
 
     def close(self):
         self.socket.close()
