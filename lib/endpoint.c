@@ -18,18 +18,10 @@
 #include <unistd.h>
 
 #include "lib/endpoint.h"
+#include "lib/letter.h"
 
 /* The switch answers at once; so long, it is stuck, ms. */
 #define GREETING_TIMEOUT_MS	5000
-
-/* LINK_UP has the most. */
-#define MAX_FDS	3
-
-/* A message and the descriptors that came with it; -1: none. */
-struct letter {
-	struct vmc_msg msg;
-	int fds[MAX_FDS];
-};
 
 /**
  * vmc_endpoint_send - send a request to the switch
@@ -44,28 +36,7 @@ struct letter {
 int vmc_endpoint_send(struct vmc_endpoint *endpoint, unsigned int type,
 		      const void *body)
 {
-	size_t bytes = offsetof(struct vmc_msg, raw) + vmc_msg_body_bytes(type);
-	struct vmc_msg msg = {
-		.type = htole16((uint16_t)type),
-		.bytes = htole16((uint16_t)bytes),
-	};
-
-	memcpy(msg.raw, body, vmc_msg_body_bytes(type));
-	while (send(endpoint->fd, &msg, bytes, MSG_NOSIGNAL) < 0) {
-		if (errno != EINTR)
-			return -ENOTCONN;
-	}
-	return 0;
-}
-
-static void take_fds(struct msghdr *header, struct letter *letter)
-{
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(header);
-
-	if (cmsg && cmsg->cmsg_level == SOL_SOCKET &&
-	    cmsg->cmsg_type == SCM_RIGHTS)
-		memcpy(letter->fds, CMSG_DATA(cmsg),
-		       cmsg->cmsg_len - CMSG_LEN(0));
+	return vmc_letter_send(endpoint->fd, type, body);
 }
 
 static void close_fd(int *fd)
@@ -73,14 +44,6 @@ static void close_fd(int *fd)
 	if (*fd >= 0)
 		close(*fd);
 	*fd = -1;
-}
-
-static void close_fds(struct letter *letter)
-{
-	unsigned int i;
-
-	for (i = 0; i < MAX_FDS; i++)
-		close_fd(&letter->fds[i]);
 }
 
 static void close_link(struct vmc_endpoint_link *link)
@@ -91,36 +54,13 @@ static void close_link(struct vmc_endpoint_link *link)
 	close_fd(&link->wake_fd);
 }
 
-/* 0, -EAGAIN when nothing is there, -ENOTCONN, -EINTR. */
-static int read_letter(struct vmc_endpoint *endpoint, struct letter *letter)
+static int read_letter(struct vmc_endpoint *endpoint, struct vmc_letter *letter)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(MAX_FDS * sizeof(int))];
-	} control;
-	struct iovec part = { &letter->msg, sizeof(letter->msg) };
-	struct msghdr header = {
-		.msg_iov = &part,
-		.msg_iovlen = 1,
-		.msg_control = &control,
-		.msg_controllen = sizeof(control),
-	};
-	ssize_t bytes;
+	int error = vmc_letter_read(endpoint->fd, letter);
 
-	memset(letter, 0, sizeof(*letter));
-	memset(letter->fds, -1, sizeof(letter->fds));
-	bytes = recvmsg(endpoint->fd, &header,
-			MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	if (bytes < 0 && (errno == EAGAIN || errno == EINTR))
-		return -errno;
-	if (bytes > 0)
-		take_fds(&header, letter);
-	if (bytes <= 0 || (size_t)bytes != le16toh(letter->msg.bytes)) {
+	if (error == -ENOTCONN)
 		endpoint->is_lost = true;
-		close_fds(letter);
-		return -ENOTCONN;
-	}
-	return 0;
+	return error;
 }
 
 /**
@@ -194,7 +134,7 @@ void vmc_endpoint_forget(struct vmc_listener *listener,
 	free(pending);
 }
 
-static void take_link_up(struct vmc_endpoint *endpoint, struct letter *letter)
+static void take_link_up(struct vmc_endpoint *endpoint, struct vmc_letter *letter)
 {
 	const struct vmc_link_up *up = &letter->msg.link_up;
 	struct vmc_endpoint_link *link =
@@ -243,7 +183,7 @@ static void take_link_down(struct vmc_endpoint *endpoint,
 	pthread_mutex_unlock(&endpoint->lock);
 }
 
-static void take_offer(struct vmc_endpoint *endpoint, struct letter *letter)
+static void take_offer(struct vmc_endpoint *endpoint, struct vmc_letter *letter)
 {
 	const struct vmc_offer *offer = &letter->msg.offer;
 	struct vmc_circuit_news news = {
@@ -284,7 +224,7 @@ static struct vmc_awaited *await_answer(struct vmc_endpoint *endpoint,
 }
 
 static void take_connected(struct vmc_endpoint *endpoint,
-			   struct letter *letter)
+			   struct vmc_letter *letter)
 {
 	const struct vmc_connected *connected = &letter->msg.connected;
 	struct vmc_circuit_news news = {
@@ -302,7 +242,7 @@ static void take_connected(struct vmc_endpoint *endpoint,
 		vmc_endpoint_drop(endpoint, &news);
 }
 
-static void take(struct vmc_endpoint *endpoint, struct letter *letter)
+static void take(struct vmc_endpoint *endpoint, struct vmc_letter *letter)
 {
 	const struct vmc_msg *msg = &letter->msg;
 
@@ -334,7 +274,7 @@ static void take(struct vmc_endpoint *endpoint, struct letter *letter)
 	default:
 		break;
 	}
-	close_fds(letter);
+	vmc_letter_close(letter);
 }
 
 /**
@@ -348,7 +288,7 @@ static void take(struct vmc_endpoint *endpoint, struct letter *letter)
 int vmc_endpoint_receive(struct vmc_endpoint *endpoint, int timeout_ms)
 {
 	struct pollfd poll_fd = { .fd = endpoint->fd, .events = POLLIN };
-	struct letter letter;
+	struct vmc_letter letter;
 	int error;
 
 	if (endpoint->is_lost)
@@ -386,7 +326,7 @@ static int greet(struct vmc_endpoint *endpoint)
 {
 	struct pollfd poll_fd = { .fd = endpoint->fd, .events = POLLIN };
 	struct vmc_hello hello = { .version = htole32(VMC_PROTOCOL_VERSION) };
-	struct letter letter;
+	struct vmc_letter letter;
 	int error;
 
 	if (poll(&poll_fd, 1, GREETING_TIMEOUT_MS) < 0)
