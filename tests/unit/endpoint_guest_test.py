@@ -14,6 +14,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 import unittest
 
 import fake_vm as fake
@@ -84,6 +85,12 @@ class Guests(Base):
         return [self.guest.maps[at][0] for at in (link_up.tx_window,
                                                   link_up.rx_window)]
 
+    def await_departure(self):
+        """The switch learns of it when it gets round to it."""
+        end = time.monotonic() + 5
+        while self.ask(command="show", vm="guest")[0]["state"] != "absent":
+            self.assertLess(time.monotonic(), end)
+
     def still_of_use(self, listener):
         """The process was not turned away."""
         error, _ = self.accept(listener, 0)
@@ -124,6 +131,7 @@ class Guests(Base):
         # The process learns of all that at once, later.
         self.guest.close()
         self.vms.remove(self.guest)
+        self.await_departure()
         self.still_of_use(listener)
         self.assertLessEqual(self.fds(), before)
 
