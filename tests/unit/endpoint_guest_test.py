@@ -90,6 +90,8 @@ class Guests(Base):
         end = time.monotonic() + 5
         while self.ask(command="show", vm="guest")[0]["state"] != "absent":
             self.assertLess(time.monotonic(), end)
+        # What is said behind it comes behind it.
+        self.lib.vmc_unlisten(self.listen(85))
 
     def still_of_use(self, listener):
         """The process was not turned away."""
