@@ -52,8 +52,9 @@ class Guests(Base):
         self.guest = self.vm("guest")
 
     def tearDown(self):
-        self.assertEqual(self.lib.vmc_endpoint_close(self.host), 0)
+        error = self.lib.vmc_endpoint_close(self.host)
         super().tearDown()
+        self.assertEqual(error, 0)
 
     def call(self, function, *arguments):
         """The result of a call, and what it puts out."""
