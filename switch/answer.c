@@ -235,7 +235,8 @@ static void end_circuits(struct vmc_link *link)
 /*
  * A process is gone: do for its circuit what a kernel does for a socket. What
  * it sent is sent; what it did not read is lost, and then its peer had better
- * know.
+ * know. Nor is it the end of what it had to say, if it was thrown out or starts
+ * afresh.
  */
 static void close_for(struct vmc_vm *vm, struct vmc_link *link,
 		      unsigned int end, uint32_t slot)
@@ -248,8 +249,9 @@ static void close_for(struct vmc_vm *vm, struct vmc_link *link,
 		break;
 	case VMC_STATE_OPEN:
 		vmc_wire_say(link, end, slot, VMC_CTL_FIN | VMC_CTL_GONE |
-			     (vmc_wire_has_unread(link, end, slot) ?
-			      VMC_CTL_RST : 0));
+			     (vm->has_left &&
+			      !vmc_wire_has_unread(link, end, slot) ?
+			      0 : VMC_CTL_RST));
 		close_end(link, end, slot);
 		break;
 	default:

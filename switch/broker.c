@@ -138,6 +138,9 @@ static int check_others(const struct vmc_vm *vm, const struct vmc_name *local)
 	const struct vmc_vm *other;
 	unsigned int i;
 
+	/* Each has a loopback of its own. */
+	if (vmc_name_is_loopback(local))
+		return 0;
 	for (i = 0; i < broker->table.nr; i++) {
 		other = &broker->table.vms[i];
 		if (other != vm && other->config == vm->config &&

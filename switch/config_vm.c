@@ -136,7 +136,7 @@ static int compare(cfg_t *cfg, cfg_t *a, cfg_t *b, const char *b_kind)
 	struct vmc_address x, y;
 
 	if (!strcmp(cfg_title(a), cfg_title(b))) {
-		vmc_config_complain(cfg, "%s: the name \"%s\" belongs to a %s already",
+		vmc_config_complain(cfg, "%s: the name \"%s\" is used in a section \"%s\" already",
 				    cfg_name(a), cfg_title(a), b_kind);
 		return -1;
 	}

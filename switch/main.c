@@ -123,7 +123,8 @@ static int serve(const struct vmc_config *config, const sigset_t *signals)
 	if (error)
 		goto destroy_server;
 	sd_notifyf(0, "READY=1\nSTATUS=Serving %u VMs.", config->nr_vms);
-	vmc_log(VMC_LOG_INFO, "serving %u VMs", config->nr_vms);
+	vmc_log(VMC_LOG_INFO, "serving %u VMs and %u endpoints",
+		config->nr_vms, config->nr_endpoints);
 	error = vmc_loop_run(process.loop);
 	sd_notify(0, "STOPPING=1");
 	vmc_save_freeze();

@@ -130,9 +130,10 @@ static int send_parcel(int fd, const struct vmc_msg *msg, size_t bytes,
 	return 0;
 }
 
-/* It is over, by nobody's fault. */
-static void end(struct vmc_vm *vm)
+/* It is over, and nobody lied; @has_left: the process ended it. */
+static void end(struct vmc_vm *vm, bool has_left)
 {
+	vm->has_left = has_left;
 	vm->is_doomed = true;
 	vmc_loop_defer(vm->loop, &vm->task);
 }
@@ -140,6 +141,7 @@ static void end(struct vmc_vm *vm)
 static int give(struct vmc_vm *vm, const struct vmc_msg *msg, size_t bytes)
 {
 	struct parcel parcel = { 0 };
+	bool has_left;
 	int error;
 
 	error = pack(vm, msg, &parcel);
@@ -150,11 +152,12 @@ static int give(struct vmc_vm *vm, const struct vmc_msg *msg, size_t bytes)
 	if (!error || error == -EAGAIN)
 		return error;
 	/* That it left meanwhile is nothing to complain of. */
-	if (error != -EPIPE && error != -ECONNRESET)
+	has_left = error == -EPIPE || error == -ECONNRESET;
+	if (!has_left)
 		vmc_log_limited(&vm->log_limit, VMC_LOG_WARNING,
 				"endpoint \"%s\": process %d cannot be told: %s",
 				vm->config->name, vm->pid, strerror(-error));
-	end(vm);
+	end(vm, has_left);
 	return error;
 }
 
@@ -191,7 +194,7 @@ static void take(struct vmc_vm *vm)
 		if (bytes < 0 && (errno == EAGAIN || errno == EINTR))
 			break;
 		if (bytes <= 0) {
-			end(vm);
+			end(vm, true);
 			break;
 		}
 		if ((size_t)bytes != le16toh(msg.bytes)) {
@@ -213,7 +216,7 @@ static void ready(struct vmc_watch *watch, uint32_t events)
 	if (events & EPOLLIN)
 		take(vm);
 	else if (events & (EPOLLHUP | EPOLLERR))
-		end(vm);
+		end(vm, true);
 	else
 		vmc_loop_defer(vm->loop, &vm->task);
 }
@@ -227,6 +230,7 @@ static void close_socket(struct vmc_vm *vm)
 {
 	vmc_loop_close(vm->loop, &vm->process);
 	vm->pid = 0;
+	vm->has_left = false;
 }
 
 const struct vmc_carrier vmc_process_carrier = {

@@ -82,6 +82,7 @@ struct vmc_vm {
 	struct vmc_watch process;	/* its socket; fd -1: nobody is there */
 	uint32_t process_events;	/* that are watched for */
 	pid_t pid;
+	bool has_left;			/* by itself: nobody threw it out */
 
 	struct vmc_outbox outbox;
 	uint64_t kicks;			/* links to KICK, one bit each */

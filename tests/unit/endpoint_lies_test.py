@@ -232,8 +232,8 @@ class Oddities(World):
                          offset=HEADER + 4096 * offer.slot)
         a.send_hello()
         self.assertEqual(a.expect(fake.WELCOME).error, 0)
-        # FIN and GONE: a process that starts again has no circuits.
-        self.assertEqual(struct.unpack_from("<I", page, 4)[0], 5)
+        # A process that starts again has no circuits: FIN, RST and GONE.
+        self.assertEqual(struct.unpack_from("<I", page, 4)[0], 7)
         # It knows nothing of the circuit; what it says of it is a lie.
         self.expected_log = "is disconnected"
         a.request(fake.CLOSE, connected.id)
