@@ -21,7 +21,8 @@
  * vmc_circuit_create - take a seat in a link
  * @id: from the switch, unchecked
  * @place: from the switch, unchecked
- * @sk: whose circuit it is; must be freed by RCU only
+ * @user: whom to tell of it
+ * @owner: whose circuit it is; must be freed by RCU only
  * @gfp: for the memory
  *
  * Doorbells may come at once. Any context but hard interrupt.
@@ -31,7 +32,8 @@
  */
 struct vmc_circuit *vmc_circuit_create(const struct vmc_circuit_id *id,
 				       const struct vmc_ring_place *place,
-				       struct sock *sk, gfp_t gfp)
+				       const struct vmc_circuit_user *user,
+				       void *owner, gfp_t gfp)
 {
 	u64 tx_offset = le64_to_cpu(place->tx_offset);
 	u64 rx_offset = le64_to_cpu(place->rx_offset);
@@ -57,7 +59,8 @@ struct vmc_circuit *vmc_circuit_create(const struct vmc_circuit_id *id,
 		goto put_link;
 	ctl_offset = VMC_CTL_OFFSET + (u64)slot * sizeof(struct vmc_ctl);
 	circuit->link = link;
-	circuit->sk = sk;
+	circuit->user = user;
+	circuit->owner = owner;
 	circuit->slot = slot;
 	circuit->generation = le32_to_cpu(id->generation);
 	circuit->tx_bytes = tx_bytes;

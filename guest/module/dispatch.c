@@ -16,7 +16,6 @@
 #include "listen.h"
 #include "offer.h"
 #include "request.h"
-#include "sock.h"
 
 /**
  * vmc_dispatch_switch_lost - no word will come from this switch any more
@@ -25,7 +24,7 @@
  */
 void vmc_dispatch_switch_lost(void)
 {
-	vmc_link_down_all(vmc_sock_link_down);
+	vmc_link_down_all();
 	vmc_connect_fail_all(ECONNRESET);
 	vmc_listen_switch_gone();
 }
@@ -103,7 +102,7 @@ static int checked_error(__le32 raw_error, int otherwise)
 static void on_link_down(const struct vmc_link_down *down)
 {
 	vmc_offer_forget_link(le32_to_cpu(down->link));
-	vmc_link_down(down, vmc_attach_generation(), vmc_sock_link_down);
+	vmc_link_down(down, vmc_attach_generation());
 }
 
 static void on_reset(const struct vmc_reset *reset)
@@ -126,8 +125,9 @@ static void on_reset(const struct vmc_reset *reset)
 		circuit = vmc_link_circuit(link, slot);
 		if (circuit &&
 		    circuit->generation == le32_to_cpu(reset->id.generation))
-			vmc_sock_reset(circuit, checked_error(reset->error,
-							      ECONNRESET));
+			circuit->user->reset(circuit,
+					     checked_error(reset->error,
+							   ECONNRESET));
 		rcu_read_unlock();
 	}
 	vmc_link_put(link);

@@ -12,13 +12,12 @@
 #include "netdev.h"
 #include "proc.h"
 #include "route.h"
-#include "sock.h"
 
 static int __init vmc_init(void)
 {
 	int err;
 
-	vmc_link_init(vmc_sock_signal, vmc_dispatch_links_released);
+	vmc_link_init(vmc_dispatch_links_released);
 	vmc_attach_init(vmc_dispatch_switch_lost, vmc_dispatch_switch_found);
 	err = vmc_netdev_create();
 	if (err)
