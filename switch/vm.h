@@ -83,6 +83,7 @@ struct vmc_vm {
 
 	/* The broker's. */
 	bool is_welcome;		/* WELCOME was sent */
+	bool takes_datagrams;		/* it said so in HELLO */
 	struct vmc_segment page;	/* switch page; fd -1 unless mapped */
 	struct vmc_mapping *page_mapping;
 	struct vmc_listener_table listeners;

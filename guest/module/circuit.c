@@ -5,7 +5,7 @@
  * (ring_copy.c) and knows no socket calls.
  *
  * Barriers are lettered as in proto/ring.h. Unless said otherwise the caller
- * holds the socket's lock.
+ * holds the lock of the circuit's owner: the socket's, or the flow's.
  */
 #define pr_fmt(fmt) "vmcircuit: " fmt
 #include <linux/ratelimit.h>
@@ -191,7 +191,15 @@ bool vmc_circuit_step(struct vmc_circuit *circuit, enum vmc_event event)
 	return true;
 }
 
-static u32 circuit_lie(struct vmc_circuit *circuit, const char *what, u32 raw)
+/**
+ * vmc_circuit_lie - the peer was caught
+ * @circuit: whose; is_lying from now on
+ * @what: it lied about
+ * @raw: what it said
+ *
+ * Return: 0, for whoever wanted a number.
+ */
+u32 vmc_circuit_lie(struct vmc_circuit *circuit, const char *what, u32 raw)
 {
 	if (!circuit->is_lying) {
 		circuit->is_lying = true;
@@ -245,7 +253,7 @@ u32 vmc_circuit_readable(struct vmc_circuit *circuit)
 		return fill;
 	if (circuit->is_mapped)
 		return circuit->rx_bytes;
-	return circuit_lie(circuit, "producer index", raw_prod);
+	return vmc_circuit_lie(circuit, "producer index", raw_prod);
 }
 
 /**
@@ -260,7 +268,7 @@ u32 vmc_circuit_writable(struct vmc_circuit *circuit)
 		return circuit->tx_bytes - fill;
 	if (circuit->is_mapped)
 		return circuit->tx_bytes;
-	return circuit_lie(circuit, "consumer index", raw_cons);
+	return vmc_circuit_lie(circuit, "consumer index", raw_cons);
 }
 
 /**

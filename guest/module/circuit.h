@@ -32,7 +32,7 @@ struct vmc_circuit_user {
  * struct vmc_circuit - this VM's end of a circuit
  *
  * Born with the socket's CONNECTED or OFFER, freed by RCU after it let go.
- * Between, exactly one owner has it: a socket.
+ * Between, exactly one owner has it: a socket, or a flow.
  */
 struct vmc_circuit {
 	/* Fixed after creation. */
@@ -77,6 +77,7 @@ struct vmc_circuit *vmc_circuit_create(const struct vmc_circuit_id *id,
 void vmc_circuit_close(struct vmc_circuit *circuit, bool abort);
 void vmc_circuit_release(struct vmc_circuit *circuit);
 void vmc_circuit_reject(const struct vmc_circuit_id *id, u32 attachment);
+u32 vmc_circuit_lie(struct vmc_circuit *circuit, const char *what, u32 raw);
 bool vmc_circuit_step(struct vmc_circuit *circuit, enum vmc_event event);
 u32 vmc_circuit_readable(struct vmc_circuit *circuit);
 u32 vmc_circuit_writable(struct vmc_circuit *circuit);

@@ -12,6 +12,7 @@
 #include "circuit.h"
 #include "connect.h"
 #include "dispatch.h"
+#include "flow.h"
 #include "link.h"
 #include "listen.h"
 #include "offer.h"
@@ -26,6 +27,7 @@ void vmc_dispatch_switch_lost(void)
 {
 	vmc_link_down_all();
 	vmc_connect_fail_all(ECONNRESET);
+	vmc_flow_fail_all(EHOSTUNREACH);
 	vmc_listen_switch_gone();
 }
 
@@ -151,10 +153,37 @@ static bool is_whole(const struct vmc_msg *msg, unsigned int bytes)
 	return bytes >= should_bytes && le16_to_cpu(msg->bytes) == should_bytes;
 }
 
+static bool on_connected(const struct vmc_connected *connected)
+{
+	return vmc_flow_is_cookie(le32_to_cpu(connected->cookie)) ?
+	       vmc_flow_answered(connected) : vmc_connect_answered(connected);
+}
+
+static void on_unwanted(const struct vmc_connected *connected)
+{
+	if (vmc_flow_is_cookie(le32_to_cpu(connected->cookie)))
+		vmc_flow_reject(connected, vmc_attach_generation());
+	else
+		vmc_connect_reject(connected, vmc_attach_generation());
+}
+
 static void on_failed(const struct vmc_failed *failed)
 {
-	vmc_connect_failed(le32_to_cpu(failed->cookie),
-			   checked_error(failed->error, ECONNREFUSED));
+	int error = checked_error(failed->error, ECONNREFUSED);
+	u32 cookie = le32_to_cpu(failed->cookie);
+
+	if (vmc_flow_is_cookie(cookie))
+		vmc_flow_failed(cookie, error);
+	else
+		vmc_connect_failed(cookie, error);
+}
+
+static void on_offer(const struct vmc_offer *offer)
+{
+	if (offer->flags & cpu_to_le32(VMC_CIRCUIT_DATAGRAM))
+		vmc_flow_offered(offer);
+	else
+		vmc_listen_offered(offer);
 }
 
 /*
@@ -169,7 +198,7 @@ static bool dispatch_early(const struct vmc_msg *msg, unsigned int bytes)
 	    !is_whole(msg, bytes) || is_void(type))
 		return false;
 	if (type == VMC_MSG_CONNECTED)
-		return vmc_connect_answered(&msg->connected);
+		return on_connected(&msg->connected);
 	on_failed(&msg->failed);
 	return true;
 }
@@ -203,12 +232,11 @@ static void dispatch_message(const struct vmc_msg *msg, unsigned int bytes)
 		on_link_down(&msg->link_down);
 		break;
 	case VMC_MSG_OFFER:
-		vmc_listen_offered(&msg->offer);
+		on_offer(&msg->offer);
 		break;
 	case VMC_MSG_CONNECTED:
-		if (!vmc_connect_answered(&msg->connected))
-			vmc_connect_reject(&msg->connected,
-					   vmc_attach_generation());
+		if (!on_connected(&msg->connected))
+			on_unwanted(&msg->connected);
 		break;
 	case VMC_MSG_FAILED:
 		on_failed(&msg->failed);

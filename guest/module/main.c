@@ -5,8 +5,10 @@
  */
 #include <linux/module.h>
 #include "attach.h"
+#include "datagram.h"
 #include "device.h"
 #include "dispatch.h"
+#include "flow.h"
 #include "inet.h"
 #include "link.h"
 #include "netdev.h"
@@ -19,7 +21,7 @@ static int __init vmc_init(void)
 
 	vmc_link_init(vmc_dispatch_links_released);
 	vmc_attach_init(vmc_dispatch_switch_lost, vmc_dispatch_switch_found);
-	err = vmc_netdev_create();
+	err = vmc_netdev_create(vmc_flow_transmit);
 	if (err)
 		return err;
 	err = vmc_route_init();
@@ -35,8 +37,13 @@ static int __init vmc_init(void)
 	err = vmc_inet_register();
 	if (err)
 		goto remove_proc;
+	err = vmc_datagram_register();
+	if (err)
+		goto unregister_inet;
 	return 0;
 
+unregister_inet:
+	vmc_inet_unregister();
 remove_proc:
 	vmc_proc_remove();
 unregister_device:
@@ -51,7 +58,9 @@ destroy_netdev:
 
 static void __exit vmc_exit(void)
 {
+	vmc_datagram_unregister();
 	vmc_inet_unregister();
+	vmc_flow_exit();
 	vmc_proc_remove();
 	vmc_device_unregister();
 	vmc_attach_exit();
@@ -66,3 +75,5 @@ MODULE_LICENSE("GPL");
 MODULE_VERSION("0.1.0");
 MODULE_ALIAS_NET_PF_PROTO_TYPE(PF_INET, 261, SOCK_STREAM);
 MODULE_ALIAS_NET_PF_PROTO_TYPE(PF_INET6, 261, SOCK_STREAM);
+MODULE_ALIAS_NET_PF_PROTO_TYPE(PF_INET, 260, SOCK_DGRAM);
+MODULE_ALIAS_NET_PF_PROTO_TYPE(PF_INET6, 260, SOCK_DGRAM);
