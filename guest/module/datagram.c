@@ -365,7 +365,6 @@ static void datagram_destroy_sock(struct sock *sk)
 
 	vmc_flow_close_all(sk);
 	timer_shutdown_sync(&datagram->look);
-	vmc_flow_forget_received(sk);
 	family_of(sk)->udp->destroy(sk);
 }
 

@@ -97,6 +97,5 @@ void vmc_flow_count_unread(struct vmc_flow *flow);
 
 /* flow_receive.c */
 unsigned int vmc_flow_drain(struct vmc_flow *flow, bool *ret_is_stuck);
-void vmc_flow_forget_received(struct sock *sk);
 
 #endif /* VMC_FLOW_H */

@@ -134,44 +134,50 @@ static struct sk_buff *packet_create(const struct vmc_flow *flow, u32 bytes)
 	return skb;
 }
 
-/* As sock_rfree(), but that UDP's queue is not charged for it. */
-static void packet_destruct(struct sk_buff *skb)
-{
-	atomic_sub(skb->truesize, &skb->sk->sk_rmem_alloc);
-}
-
 /*
- * At the end of the socket's queue, as UDP does; but with a destructor, for
- * what UDP itself puts there is accounted in ways that are its own.
+ * Put a packet at the end of the socket's queue as __udp_enqueue_schedule_skb()
+ * does, which not all kernels export, and account it likewise: UDP takes it
+ * for its own from here on. -ENOBUFS: all of UDP has too much memory.
  */
-static void packet_queue(struct sock *sk, struct sk_buff *skb)
+static int packet_queue(struct sock *sk, struct sk_buff *skb)
 {
 	struct udp_dev_scratch *scratch = udp_skb_scratch(skb);
+	int bytes = skb->truesize;
 
-	skb->sk = sk;
-	skb->destructor = packet_destruct;
-	atomic_add(skb->truesize, &sk->sk_rmem_alloc);
-	scratch->_tsize_state = 0;
+	scratch->_tsize_state = bytes;
 	scratch->len = skb->len;
 	scratch->is_linear = !skb_is_nonlinear(skb);
 	scratch->csum_unnecessary = true;
 	spin_lock_bh(&sk->sk_receive_queue.lock);
+	if (bytes > sk->sk_forward_alloc &&
+	    !__sk_mem_schedule(sk, bytes - sk->sk_forward_alloc,
+			       SK_MEM_RECV)) {
+		spin_unlock_bh(&sk->sk_receive_queue.lock);
+		return -ENOBUFS;
+	}
+	sk_forward_alloc_add(sk, -bytes);
+	atomic_add(bytes, &sk->sk_rmem_alloc);
 	sock_skb_set_dropcount(sk, skb);
 	__skb_queue_tail(&sk->sk_receive_queue, skb);
 	spin_unlock_bh(&sk->sk_receive_queue.lock);
 	if (!sock_flag(sk, SOCK_DEAD))
 		READ_ONCE(sk->sk_data_ready)(sk);
+	return 0;
 }
 
-/* Locked. 0, or -ENOMEM: it stays in the ring. */
+/*
+ * Locked. 0; 1 when the socket does not want it; -ENOBUFS when it stays in the
+ * ring for want of memory.
+ */
 static int flow_give(struct vmc_flow *flow, u32 skip, u32 bytes)
 {
 	struct sock *sk = flow->sk;
 	struct sk_buff *skb;
+	int err;
 
 	skb = packet_create(flow, bytes);
 	if (!skb)
-		return -ENOMEM;
+		return -ENOBUFS;
 	vmc_ring_copy_to_packet(flow->circuit,
 				skip + sizeof(struct vmc_record), skb,
 				sizeof(struct udphdr), bytes);
@@ -183,8 +189,10 @@ static int flow_give(struct vmc_flow *flow, u32 skip, u32 bytes)
 		return 1;
 	}
 	__skb_pull(skb, sizeof(struct udphdr));
-	packet_queue(sk, skb);
-	return 0;
+	err = packet_queue(sk, skb);
+	if (err)
+		kfree_skb(skb);
+	return err;
 }
 
 /* Locked. Others could not be given out, here or by the peer. */
@@ -260,30 +268,4 @@ unsigned int vmc_flow_drain(struct vmc_flow *flow, bool *ret_is_stuck)
 	flow->used = jiffies;
 	vmc_circuit_consume(circuit, done);
 	return nr;
-}
-
-/**
- * vmc_flow_forget_received - a socket ends: free what nobody read
- * @sk: no flow gives it anything any more
- *
- * UDP would take it for its own, which it accounts otherwise.
- */
-void vmc_flow_forget_received(struct sock *sk)
-{
-	struct sk_buff_head *queues[] = {
-		&sk->sk_receive_queue, &udp_sk(sk)->reader_queue,
-	};
-	struct sk_buff *skb, *next;
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(queues); i++) {
-		spin_lock_bh(&queues[i]->lock);
-		skb_queue_walk_safe(queues[i], skb, next) {
-			if (skb->destructor != packet_destruct)
-				continue;
-			__skb_unlink(skb, queues[i]);
-			kfree_skb(skb);
-		}
-		spin_unlock_bh(&queues[i]->lock);
-	}
 }
