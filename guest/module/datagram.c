@@ -13,6 +13,7 @@
  * woken, within two ticks of the clock.
  */
 #define pr_fmt(fmt) "vmcircuit: " fmt
+#include <linux/bpf-cgroup.h>
 #include <linux/module.h>
 #include <linux/net.h>
 #include <net/inet_common.h>
@@ -110,41 +111,65 @@ bool vmc_datagram_look_at(struct vmc_flow *flow)
 	return false;
 }
 
-/* Looks at flows that ring no bell, until one brings something, or at all. */
-static void datagram_look(struct sock *sk, bool is_for_all)
+/*
+ * Calls @look for the socket's flows that ring no bell, until it says true. It
+ * puts those back that shall be looked at again.
+ */
+static bool datagram_look(struct sock *sk,
+			  bool (*look)(struct vmc_flow *flow, void *argument),
+			  void *argument)
 {
 	struct vmc_datagram *datagram = vmc_datagram_of(sk);
 	struct vmc_flow *flow;
-	bool has_come = false;
+	bool is_done = false;
 	LIST_HEAD(flows);
 
 	if (list_empty_careful(&datagram->ready))
-		return;
+		return false;
 	rcu_read_lock();
 	spin_lock_bh(&datagram->ready_lock);
 	list_splice_init(&datagram->ready, &flows);
-	while (!has_come && (flow = list_first_entry_or_null(&flows,
+	while (!is_done && (flow = list_first_entry_or_null(&flows,
 						struct vmc_flow, ready))) {
 		list_del_init(&flow->ready);
 		spin_unlock_bh(&datagram->ready_lock);
 		spin_lock_bh(&flow->lock);
 		if (flow->state == VMC_FLOW_OPEN ||
 		    flow->state == VMC_FLOW_ENDING)
-			has_come = vmc_datagram_look_at(flow) && !is_for_all;
+			is_done = look(flow, argument);
 		spin_unlock_bh(&flow->lock);
 		spin_lock_bh(&datagram->ready_lock);
 	}
 	list_splice(&flows, &datagram->ready);
 	spin_unlock_bh(&datagram->ready_lock);
 	rcu_read_unlock();
+	return is_done;
+}
+
+static bool look_until_one(struct vmc_flow *flow, void *unused)
+{
+	return vmc_datagram_look_at(flow);
+}
+
+static bool look_at_all(struct vmc_flow *flow, void *unused)
+{
+	vmc_datagram_look_at(flow);
+	return false;
+}
+
+/* Of UDP's queue; that nothing lies in rings is not said. */
+static bool is_queue_empty(const struct sock *sk)
+{
+	return skb_queue_empty_lockless(&sk->sk_receive_queue) &&
+	       skb_queue_empty_lockless(&udp_sk(sk)->reader_queue);
 }
 
 /* Before UDP is asked what has come. */
 static void datagram_refresh(struct sock *sk)
 {
-	if (skb_queue_empty_lockless(&sk->sk_receive_queue) &&
-	    skb_queue_empty_lockless(&udp_sk(sk)->reader_queue))
-		datagram_look(sk, false);
+	WRITE_ONCE(vmc_datagram_of(sk)->has_looked, true);
+	if (is_queue_empty(sk))
+		datagram_look(sk, look_until_one, NULL);
 }
 
 static void datagram_look_timer(struct timer_list *timer)
@@ -157,7 +182,13 @@ static void datagram_look_timer(struct timer_list *timer)
 					 datagram) :
 	     (struct sock *)container_of(datagram, struct vmc_datagram_sock,
 					 datagram);
-	datagram_look(sk, true);
+	if (READ_ONCE(datagram->has_looked)) {
+		WRITE_ONCE(datagram->has_looked, false);
+		if (!list_empty_careful(&datagram->ready))
+			mod_timer(&datagram->look, jiffies + 1);
+		return;
+	}
+	datagram_look(sk, look_at_all, NULL);
 }
 
 static bool name_of(const struct sock *sk, const struct sockaddr *addr,
@@ -312,11 +343,56 @@ static int datagram_connect(struct socket *sock, vmc_sockaddr *addr,
 	return err;
 }
 
+/* What a look is for: a datagram, into the program's memory. */
+struct taking {
+	struct msghdr *msg;
+	size_t room_bytes;
+	int bytes;
+};
+
+static bool look_and_take(struct vmc_flow *flow, void *argument)
+{
+	struct taking *taking = argument;
+
+	taking->bytes = vmc_flow_take(flow, taking->msg, taking->room_bytes);
+	if (taking->bytes < 0)
+		return vmc_datagram_look_at(flow);
+	ready_add(vmc_datagram_of(flow->sk), flow);
+	return true;
+}
+
+/* Whether UDP would do nothing but copy, and nobody else wants to look. */
+static bool is_plain_receive(const struct sock *sk, const struct msghdr *msg,
+			     int flags)
+{
+	return !(flags & ~(QUICK_FLAGS | MSG_TRUNC)) && !msg->msg_controllen &&
+	       !inet_cmsg_flags(inet_sk(sk)) &&
+	       (sk->sk_family == AF_INET || !inet6_sk(sk)->rxopt.all) &&
+	       !(READ_ONCE(sk->sk_flags) & (BIT(SOCK_RXQ_OVFL) |
+					    BIT(SOCK_RCVTSTAMP) |
+					    SK_FLAGS_TIMESTAMP)) &&
+	       !READ_ONCE(sk->sk_err) && READ_ONCE(sk->sk_peek_off) < 0 &&
+	       !rcu_access_pointer(sk->sk_filter) &&
+	       !cgroup_bpf_enabled(CGROUP_UDP4_RECVMSG) &&
+	       !cgroup_bpf_enabled(CGROUP_UDP6_RECVMSG);
+}
+
 static int datagram_receive(struct socket *sock, struct msghdr *msg,
 			    size_t bytes, int flags)
 {
-	datagram_refresh(sock->sk);
-	return family_of(sock->sk)->udp_ops->recvmsg(sock, msg, bytes, flags);
+	struct taking taking = { .msg = msg, .room_bytes = bytes, .bytes = -1 };
+	struct sock *sk = sock->sk;
+
+	if (is_plain_receive(sk, msg, flags) && is_queue_empty(sk)) {
+		WRITE_ONCE(vmc_datagram_of(sk)->has_looked, true);
+		datagram_look(sk, look_and_take, &taking);
+		if (taking.bytes >= 0)
+			return flags & MSG_TRUNC ? taking.bytes :
+			       min_t(size_t, taking.bytes, bytes);
+	} else {
+		datagram_refresh(sk);
+	}
+	return family_of(sk)->udp_ops->recvmsg(sock, msg, bytes, flags);
 }
 
 static __poll_t datagram_poll_sock(struct file *file, struct socket *sock,

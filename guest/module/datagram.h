@@ -12,6 +12,7 @@ struct vmc_flow;
  * struct vmc_datagram - what a datagram socket has beside UDP's part
  * @ready: flows that ring no bell, because somebody looks at them
  * @look: looks at them when nobody else does
+ * @has_looked: somebody did, since the timer ran
  * @bindings: how often it was bound or connected
  * @flows: all flows that new datagrams may take; the table's lock
  * @nr_flows: likewise
@@ -21,6 +22,7 @@ struct vmc_datagram {
 	spinlock_t ready_lock;
 	struct list_head ready;
 	struct timer_list look;
+	bool has_looked;
 	atomic_t bindings;
 
 	struct list_head flows;

@@ -96,6 +96,7 @@ void vmc_flow_expire(struct timer_list *timer);
 void vmc_flow_count_unread(struct vmc_flow *flow);
 
 /* flow_receive.c */
+int vmc_flow_take(struct vmc_flow *flow, struct msghdr *msg, size_t room_bytes);
 unsigned int vmc_flow_drain(struct vmc_flow *flow, bool *ret_is_stuck);
 
 #endif /* VMC_FLOW_H */

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Datagrams out of rings: each becomes a packet in the socket's own receive
- * queue, from which the kernel's UDP gives it out. So everything that recvmsg()
- * can be asked is answered by UDP. A ring is emptied as far as the receive
- * buffer has room; what does not fit stays, and in the end holds up the sender.
+ * Datagrams out of rings. The quick way is from the ring into the program's
+ * memory. Otherwise each becomes a packet in the socket's own receive queue,
+ * from which the kernel's UDP gives it out: so everything that recvmsg() can be
+ * asked is answered by UDP. A ring is emptied as far as the receive buffer has
+ * room; what does not fit stays, and in the end holds up the sender.
  */
 #include <linux/filter.h>
 #include <linux/ip.h>
@@ -214,6 +215,74 @@ static void flow_count_losses(struct vmc_flow *flow, unsigned int nr_refused)
 		vmc_stat_add(datagrams_refused, nr_refused);
 		vmc_drops_add(flow->sk, nr_refused);
 	}
+}
+
+static int put_name(const struct sock *sk, const struct vmc_name *name,
+		    void *ret_address)
+{
+	struct sockaddr_in6 *sin6 = ret_address;
+	struct sockaddr_in *sin = ret_address;
+	__be16 port = htons(le16_to_cpu(name->port));
+	__be32 v4;
+
+	memcpy(&v4, name->address, sizeof(v4));
+	if (sk->sk_family == AF_INET) {
+		*sin = (struct sockaddr_in){
+			.sin_family = AF_INET,
+			.sin_port = port,
+			.sin_addr.s_addr = v4,
+		};
+		return sizeof(*sin);
+	}
+	*sin6 = (struct sockaddr_in6){
+		.sin6_family = AF_INET6,
+		.sin6_port = port,
+	};
+	if (name->family == VMC_FAMILY_INET)
+		ipv6_addr_set_v4mapped(v4, &sin6->sin6_addr);
+	else
+		memcpy(&sin6->sin6_addr, name->address, 16);
+	return sizeof(*sin6);
+}
+
+/**
+ * vmc_flow_take - the quick way: from the ring into the program's memory
+ * @flow: locked, open; whatever came earlier was given out
+ * @msg: where to; gets the name and MSG_TRUNC
+ * @room_bytes: there
+ *
+ * Return: the datagram's true length, or -EAGAIN when there is none, when it is
+ * not for the socket or a lie, or a page of the program's is not there: the
+ * other way knows what to do.
+ */
+int vmc_flow_take(struct vmc_flow *flow, struct msghdr *msg, size_t room_bytes)
+{
+	struct vmc_circuit *circuit = flow->circuit;
+	struct iov_iter to = msg->msg_iter;
+	u32 fill, bytes, span, wish;
+
+	fill = vmc_circuit_readable(circuit);
+	if (!fill || !is_wanted(flow->sk, flow))
+		return -EAGAIN;
+	bytes = vmc_ring_record(circuit->rx, circuit->rx_bytes, circuit->cons);
+	span = vmc_record_check(bytes, fill);
+	if (!span)
+		return -EAGAIN;
+	wish = min_t(size_t, bytes, room_bytes);
+	pagefault_disable();
+	fill = vmc_ring_copy_out(circuit, sizeof(struct vmc_record), wish, &to);
+	pagefault_enable();
+	if (fill < wish)
+		return -EAGAIN;
+	if (wish < bytes)
+		msg->msg_flags |= MSG_TRUNC;
+	if (msg->msg_name)
+		msg->msg_namelen = put_name(flow->sk, &flow->names.remote,
+					    msg->msg_name);
+	vmc_stat_inc(datagrams_received);
+	flow->used = jiffies;
+	vmc_circuit_consume(circuit, span);
+	return bytes;
 }
 
 /**

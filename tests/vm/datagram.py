@@ -99,7 +99,8 @@ class MessageHeader(ctypes.Structure):
                 ("parts", ctypes.c_void_p), ("nr_parts", ctypes.c_size_t),
                 ("control", ctypes.c_void_p),
                 ("control_bytes", ctypes.c_size_t),
-                ("flags", ctypes.c_int), ("bytes", ctypes.c_uint)]
+                ("flags", ctypes.c_int), ("pad", ctypes.c_int),
+                ("bytes", ctypes.c_uint), ("pad2", ctypes.c_int)]
 
 
 class Part(ctypes.Structure):
