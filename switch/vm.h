@@ -4,6 +4,7 @@
 
 #include "switch/config.h"
 #include "switch/dial.h"
+#include "switch/drops.h"
 #include "switch/listener.h"
 #include "switch/log.h"
 #include "switch/outbox.h"
@@ -96,6 +97,7 @@ struct vmc_vm {
 	struct vmc_quota quota;
 
 	struct vmc_vm_stats stats;
+	struct vmc_drops drops;		/* of circuits that are closed */
 	struct vmc_log_limit log_limit;
 };
 _Static_assert(VMC_MAX_LINKS <= 64, "kicks has too few bits");

@@ -5,12 +5,6 @@
  * circuit's is UDP's, without a word from here. Three things are added: a quick
  * way for what a plain sendto() sends through a flow (flow_send.c), a look at
  * the rings before UDP says that nothing has come, and the end of the flows.
- *
- * Rings are looked at, or ring. A flow that brings datagrams is on its socket's
- * ready list and rings no bell: whoever finds the receive queue empty looks at
- * those flows. One that is found empty asks for a bell and leaves the list. If
- * nobody looks the timer does, so a datagram is in the queue, and who sleeps is
- * woken, within two ticks of the clock.
  */
 #define pr_fmt(fmt) "vmcircuit: " fmt
 #include <linux/bpf-cgroup.h>
@@ -23,9 +17,8 @@
 #include "compat.h"
 #include "datagram.h"
 #include "flow.h"
-#include "link.h"
+#include "ready.h"
 #include "route.h"
-#include "stats.h"
 
 /* Flags with which a datagram may go the quick way. */
 #define QUICK_FLAGS	(MSG_DONTWAIT | MSG_NOSIGNAL | MSG_CMSG_COMPAT)
@@ -58,137 +51,6 @@ bool vmc_datagram_is(const struct sock *sk)
 	const struct proto *prot = READ_ONCE(sk->sk_prot);
 
 	return prot == &families[0].prot || prot == &families[1].prot;
-}
-
-/* The flow is looked at from now on, and rings no bell. */
-static void ready_add(struct vmc_datagram *datagram, struct vmc_flow *flow)
-{
-	spin_lock_bh(&datagram->ready_lock);
-	if (list_empty(&flow->ready))
-		list_add_tail(&flow->ready, &datagram->ready);
-	spin_unlock_bh(&datagram->ready_lock);
-	/* A timer that runs is early enough. */
-	if (!timer_pending(&datagram->look))
-		mod_timer(&datagram->look, jiffies + 1);
-}
-
-static void ready_remove(struct vmc_datagram *datagram, struct vmc_flow *flow)
-{
-	spin_lock_bh(&datagram->ready_lock);
-	list_del_init(&flow->ready);
-	spin_unlock_bh(&datagram->ready_lock);
-}
-
-/**
- * vmc_datagram_look_at - do for a flow whatever there is to do
- * @flow: locked, open
- *
- * Return: whether something came from its ring.
- */
-bool vmc_datagram_look_at(struct vmc_flow *flow)
-{
-	struct vmc_datagram *datagram = vmc_datagram_of(flow->sk);
-	bool is_stuck, is_asked = false;
-	unsigned int nr;
-
-	for (;;) {
-		nr = vmc_flow_drain(flow, &is_stuck);
-		vmc_flow_flush(flow);
-		vmc_flow_update(flow);
-		if (flow->state == VMC_FLOW_OVER)
-			return nr;
-		if (nr || is_stuck) {
-			ready_add(datagram, flow);
-			return nr;
-		}
-		if (is_asked)
-			break;
-		/* Look once more after the wait is announced. */
-		vmc_circuit_await_data(flow->circuit);
-		is_asked = true;
-	}
-	ready_remove(datagram, flow);
-	return false;
-}
-
-/*
- * Calls @look for the socket's flows that ring no bell, until it says true. It
- * puts those back that shall be looked at again.
- */
-static bool datagram_look(struct sock *sk,
-			  bool (*look)(struct vmc_flow *flow, void *argument),
-			  void *argument)
-{
-	struct vmc_datagram *datagram = vmc_datagram_of(sk);
-	struct vmc_flow *flow;
-	bool is_done = false;
-	LIST_HEAD(flows);
-
-	if (list_empty_careful(&datagram->ready))
-		return false;
-	rcu_read_lock();
-	spin_lock_bh(&datagram->ready_lock);
-	list_splice_init(&datagram->ready, &flows);
-	while (!is_done && (flow = list_first_entry_or_null(&flows,
-						struct vmc_flow, ready))) {
-		list_del_init(&flow->ready);
-		spin_unlock_bh(&datagram->ready_lock);
-		spin_lock_bh(&flow->lock);
-		if (flow->state == VMC_FLOW_OPEN ||
-		    flow->state == VMC_FLOW_ENDING)
-			is_done = look(flow, argument);
-		spin_unlock_bh(&flow->lock);
-		spin_lock_bh(&datagram->ready_lock);
-	}
-	list_splice(&flows, &datagram->ready);
-	spin_unlock_bh(&datagram->ready_lock);
-	rcu_read_unlock();
-	return is_done;
-}
-
-static bool look_until_one(struct vmc_flow *flow, void *unused)
-{
-	return vmc_datagram_look_at(flow);
-}
-
-static bool look_at_all(struct vmc_flow *flow, void *unused)
-{
-	vmc_datagram_look_at(flow);
-	return false;
-}
-
-/* Of UDP's queue; that nothing lies in rings is not said. */
-static bool is_queue_empty(const struct sock *sk)
-{
-	return skb_queue_empty_lockless(&sk->sk_receive_queue) &&
-	       skb_queue_empty_lockless(&udp_sk(sk)->reader_queue);
-}
-
-/* Before UDP is asked what has come. */
-static void datagram_refresh(struct sock *sk)
-{
-	WRITE_ONCE(vmc_datagram_of(sk)->has_looked, true);
-	if (is_queue_empty(sk))
-		datagram_look(sk, look_until_one, NULL);
-}
-
-static void datagram_look_timer(struct timer_list *timer)
-{
-	struct vmc_datagram *datagram = from_timer(datagram, timer, look);
-	struct sock *sk;
-
-	sk = datagram->is_inet6 ?
-	     (struct sock *)container_of(datagram, struct vmc_datagram6_sock,
-					 datagram) :
-	     (struct sock *)container_of(datagram, struct vmc_datagram_sock,
-					 datagram);
-	if (READ_ONCE(datagram->has_looked)) {
-		WRITE_ONCE(datagram->has_looked, false);
-		if (!list_empty_careful(&datagram->ready))
-			mod_timer(&datagram->look, jiffies + 1);
-		return;
-	}
-	datagram_look(sk, look_at_all, NULL);
 }
 
 static bool name_of(const struct sock *sk, const struct sockaddr *addr,
@@ -262,27 +124,22 @@ static bool is_plain(const struct sock *sk, const struct msghdr *msg,
 	       peer_of(sk, ret_remote);
 }
 
-/* 0, or -EAGAIN to take the other way; perhaps the next can take this one. */
-static int quick_send(struct sock *sk, struct msghdr *msg, size_t bytes,
-		      bool *ret_is_plain)
+/*
+ * 0, or -EAGAIN to take the other way. @ret_may_learn: there is a flow, and
+ * whether it is the one for plain datagrams is to be found out.
+ */
+static int quick_send(struct sock *sk, const struct msghdr *msg, size_t bytes,
+		      const struct vmc_name *remote, bool *ret_may_learn)
 {
-	u32 bindings = atomic_read(&vmc_datagram_of(sk)->bindings);
-	struct vmc_name remote;
 	struct vmc_flow *flow;
+	bool is_known;
 	int err = -EAGAIN;
 
-	*ret_is_plain = is_plain(sk, msg, bytes, &remote);
-	if (!*ret_is_plain)
-		return -EAGAIN;
 	rcu_read_lock();
-	flow = vmc_flow_find_remote(sk, &remote);
-	if (!flow) {
-		*ret_is_plain = false;
-	} else if (vmc_route_is_current(sk, bindings, &flow->route,
-					&remote)) {
-		*ret_is_plain = false;
+	flow = vmc_flow_find_remote(sk, remote, &is_known);
+	*ret_may_learn = flow && !is_known;
+	if (is_known)
 		err = vmc_flow_send(flow, &msg->msg_iter, bytes);
-	}
 	rcu_read_unlock();
 	return err;
 }
@@ -311,12 +168,12 @@ static int datagram_send(struct socket *sock, struct msghdr *msg, size_t bytes)
 {
 	struct sock *sk = sock->sk;
 	struct vmc_name remote;
-	bool may_learn;
+	bool may_learn = false;
 	int ret;
 
-	if (!quick_send(sk, msg, bytes, &may_learn))
+	if (is_plain(sk, msg, bytes, &remote) &&
+	    !quick_send(sk, msg, bytes, &remote, &may_learn))
 		return bytes;
-	may_learn = may_learn && is_plain(sk, msg, bytes, &remote);
 	ret = family_of(sk)->udp_ops->sendmsg(sock, msg, bytes);
 	if (may_learn && ret >= 0)
 		learn_route(sk, &remote);
@@ -343,24 +200,6 @@ static int datagram_connect(struct socket *sock, vmc_sockaddr *addr,
 	return err;
 }
 
-/* What a look is for: a datagram, into the program's memory. */
-struct taking {
-	struct msghdr *msg;
-	size_t room_bytes;
-	int bytes;
-};
-
-static bool look_and_take(struct vmc_flow *flow, void *argument)
-{
-	struct taking *taking = argument;
-
-	taking->bytes = vmc_flow_take(flow, taking->msg, taking->room_bytes);
-	if (taking->bytes < 0)
-		return vmc_datagram_look_at(flow);
-	ready_add(vmc_datagram_of(flow->sk), flow);
-	return true;
-}
-
 /* Whether UDP would do nothing but copy, and nobody else wants to look. */
 static bool is_plain_receive(const struct sock *sk, const struct msghdr *msg,
 			     int flags)
@@ -380,17 +219,16 @@ static bool is_plain_receive(const struct sock *sk, const struct msghdr *msg,
 static int datagram_receive(struct socket *sock, struct msghdr *msg,
 			    size_t bytes, int flags)
 {
-	struct taking taking = { .msg = msg, .room_bytes = bytes, .bytes = -1 };
 	struct sock *sk = sock->sk;
+	int taken;
 
-	if (is_plain_receive(sk, msg, flags) && is_queue_empty(sk)) {
-		WRITE_ONCE(vmc_datagram_of(sk)->has_looked, true);
-		datagram_look(sk, look_and_take, &taking);
-		if (taking.bytes >= 0)
-			return flags & MSG_TRUNC ? taking.bytes :
-			       min_t(size_t, taking.bytes, bytes);
+	if (is_plain_receive(sk, msg, flags)) {
+		taken = vmc_ready_take(sk, msg, bytes);
+		if (taken >= 0)
+			return flags & MSG_TRUNC ? taken :
+			       min_t(size_t, taken, bytes);
 	} else {
-		datagram_refresh(sk);
+		vmc_ready_refresh(sk);
 	}
 	return family_of(sk)->udp_ops->recvmsg(sock, msg, bytes, flags);
 }
@@ -404,14 +242,14 @@ static __poll_t datagram_poll_sock(struct file *file, struct socket *sock,
 	if (mask & EPOLLIN || !(poll_requested_events(wait) & EPOLLIN))
 		return mask;
 	/* The waiter is on the queue now, so no bell is missed. */
-	datagram_refresh(sock->sk);
+	vmc_ready_refresh(sock->sk);
 	return mask | family_of(sock->sk)->udp_ops->poll(file, sock, NULL);
 }
 
 static int datagram_ioctl(struct socket *sock, unsigned int cmd,
 			  unsigned long arg)
 {
-	datagram_refresh(sock->sk);
+	vmc_ready_refresh(sock->sk);
 	return family_of(sock->sk)->udp_ops->ioctl(sock, cmd, arg);
 }
 
@@ -420,12 +258,9 @@ static int datagram_init_sock(struct sock *sk)
 	struct vmc_datagram *datagram = vmc_datagram_of(sk);
 	int err;
 
-	spin_lock_init(&datagram->ready_lock);
-	INIT_LIST_HEAD(&datagram->ready);
 	INIT_LIST_HEAD(&datagram->flows);
 	atomic_set(&datagram->bindings, 0);
-	datagram->is_inet6 = sk->sk_family == AF_INET6;
-	timer_setup(&datagram->look, datagram_look_timer, 0);
+	vmc_ready_init(sk);
 	err = family_of(sk)->udp->init(sk);
 	if (err)
 		return err;
@@ -437,10 +272,8 @@ static int datagram_init_sock(struct sock *sk)
 
 static void datagram_destroy_sock(struct sock *sk)
 {
-	struct vmc_datagram *datagram = vmc_datagram_of(sk);
-
 	vmc_flow_close_all(sk);
-	timer_shutdown_sync(&datagram->look);
+	vmc_ready_exit(sk);
 	family_of(sk)->udp->destroy(sk);
 }
 

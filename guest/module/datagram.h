@@ -6,8 +6,6 @@
 #include <linux/udp.h>
 #include <net/sock.h>
 
-struct vmc_flow;
-
 /**
  * struct vmc_datagram - what a datagram socket has beside UDP's part
  * @ready: flows that ring no bell, because somebody looks at them
@@ -42,7 +40,6 @@ struct vmc_datagram6_sock {
 };
 
 bool vmc_datagram_is(const struct sock *sk);
-bool vmc_datagram_look_at(struct vmc_flow *flow);
 int vmc_datagram_register(void);
 void vmc_datagram_unregister(void);
 

@@ -2,9 +2,9 @@
 /*
  * Flows: the circuits of datagram sockets. A flow begins with the first
  * datagram to a name (flow_dial.c), or with a peer's; both directions use it,
- * and it ends when nobody has for a while, or with its socket. This file owns
- * the table, the way to the end, and what a bell does; datagrams go in and out
- * in flow_send.c and flow_receive.c.
+ * and it ends when nobody has for a while, or with its socket. This file has
+ * what a bell does, and the way to the end; datagrams go in and out in
+ * flow_send.c and flow_receive.c.
  *
  * The end of a flow that nobody uses must not cost a datagram that the peer is
  * just sending. So it begins with FIN; the peer sends what it has, answers
@@ -16,202 +16,49 @@
  * page. Inside it: the table's, a socket's ready_lock, and those of
  * vmc_link.lock's level and below (sock.c).
  */
-#include <linux/jhash.h>
 #include <linux/seq_file.h>
-#include <linux/slab.h>
+#include <linux/sysctl.h>
 #include <linux/workqueue.h>
 #include "compat.h"
 #include "datagram.h"
 #include "device.h"
 #include "flow.h"
 #include "link.h"
+#include "ready.h"
 #include "stats.h"
-
-#define TABLE_BITS	12
-
-/* Flows of one socket, and of all. Links have 16384 circuits each. */
-#define MAX_PER_SOCKET	16384U
-#define MAX_FLOWS	32768U
 
 /* How often flows are looked at, and when they have had their time. */
 #define SWEEP_MS	1000
 #define DIAL_MS		5000
-#define IDLE_MS		30000
-#define IDLE_CROWDED_MS	3000
 #define ENDING_MS	3000
 
-static struct hlist_head table[1 << TABLE_BITS];
-static LIST_HEAD(all_flows);
-static unsigned int nr_flows;
-static DEFINE_SPINLOCK(table_lock);
+/* So much of their idle time they have while there are very many. */
+#define CROWDED_PART	10
+
+/* sysctl net.vmcircuit.idle_ms: when a flow that nobody uses ends. */
+static unsigned int flow_idle_ms = 30000;
+static struct ctl_table_header *sysctl_header;
+
+static struct ctl_table flow_sysctls[] = {
+	{
+		.procname	= "idle_ms",
+		.data		= &flow_idle_ms,
+		.maxlen		= sizeof(flow_idle_ms),
+		.mode		= 0644,
+		.proc_handler	= proc_douintvec_minmax,
+		.extra1		= SYSCTL_ONE,
+		.extra2		= SYSCTL_INT_MAX,
+	},
+};
 
 static LIST_HEAD(reaped_flows);
 static DEFINE_SPINLOCK(reap_lock);
 
-static struct hlist_head *bucket_of(const struct sock *sk,
-				    const struct vmc_name *remote)
-{
-	u32 hash = jhash(remote, sizeof(*remote), (u32)(unsigned long)sk);
-
-	return &table[hash >> (32 - TABLE_BITS)];
-}
-
-static bool is_same_name(const struct vmc_name *a, const struct vmc_name *b)
-{
-	return !memcmp(a, b, sizeof(*a));
-}
-
-/**
- * vmc_flow_find - the flow that a datagram takes
- * @sk: the socket
- * @names: both, exactly
- *
- * Under RCU, or the table's lock.
- *
- * Return: the flow, or NULL.
- */
-struct vmc_flow *vmc_flow_find(const struct sock *sk,
-			       const struct vmc_names *names)
-{
-	struct vmc_flow *flow;
-
-	hlist_for_each_entry_rcu(flow, bucket_of(sk, &names->remote), node,
-				 lockdep_is_held(&table_lock)) {
-		if (flow->sk == sk &&
-		    is_same_name(&flow->names.remote, &names->remote) &&
-		    is_same_name(&flow->names.local, &names->local))
-			return flow;
-	}
-	return NULL;
-}
-
-/**
- * vmc_flow_find_remote - a flow to a name, whatever it is from
- * @sk: the socket
- * @remote: the name
- *
- * Under RCU.
- *
- * Return: one whose route is known if there is any, or NULL.
- */
-struct vmc_flow *vmc_flow_find_remote(const struct sock *sk,
-				      const struct vmc_name *remote)
-{
-	struct vmc_flow *flow, *found = NULL;
-
-	hlist_for_each_entry_rcu(flow, bucket_of(sk, remote), node) {
-		if (flow->sk != sk ||
-		    !is_same_name(&flow->names.remote, remote))
-			continue;
-		found = flow;
-		if (READ_ONCE(flow->route.is_known))
-			break;
-	}
-	return found;
-}
-
-/**
- * vmc_flow_create - a new flow in the table, DIALLING
- * @sk: ours; the flow holds a reference
- * @names: both
- * @is_offered: a peer began it. When there is a flow with these names already,
- *		both having begun at once, the new one only receives: what is
- *		sent stays in order.
- * @gfp: for the memory
- *
- * Return: the flow with a reference for the caller; one that is there already,
- * unless offered; or NULL when there are too many, the socket is closed, or
- * there is no memory.
- */
-struct vmc_flow *vmc_flow_create(struct sock *sk,
-				 const struct vmc_names *names,
-				 bool is_offered, gfp_t gfp)
-{
-	struct vmc_datagram *datagram = vmc_datagram_of(sk);
-	struct vmc_flow *flow, *other;
-	bool is_taken = false;
-
-	flow = kzalloc(sizeof(*flow), gfp);
-	if (!flow)
-		return NULL;
-	flow->sk = sk;
-	flow->names = *names;
-	flow->is_begun = is_offered;
-	spin_lock_init(&flow->lock);
-	skb_queue_head_init(&flow->pending);
-	timer_setup(&flow->expiry, vmc_flow_expire, 0);
-	INIT_LIST_HEAD(&flow->ready);
-	INIT_LIST_HEAD(&flow->reaped);
-	flow->used = jiffies;
-	flow->changed = jiffies;
-	refcount_set(&flow->ref, 2);	/* the table's and the caller's */
-
-	spin_lock_bh(&table_lock);
-	other = vmc_flow_find(sk, names);
-	if (other && !is_offered) {
-		refcount_inc(&other->ref);
-	} else if (!datagram->is_closed &&
-		   datagram->nr_flows < MAX_PER_SOCKET &&
-		   nr_flows < MAX_FLOWS) {
-		sock_hold(sk);
-		if (!other)
-			hlist_add_head_rcu(&flow->node,
-					   bucket_of(sk, &names->remote));
-		list_add_tail(&flow->of_socket, &datagram->flows);
-		list_add_tail(&flow->of_all, &all_flows);
-		datagram->nr_flows++;
-		nr_flows++;
-		is_taken = true;
-	}
-	spin_unlock_bh(&table_lock);
-	if (is_taken) {
-		vmc_flow_start_sweep();
-		return flow;
-	}
-	kfree(flow);
-	return is_offered ? NULL : other;
-}
-
-/**
- * vmc_flow_put - give a reference back
- * @flow: not used by the caller afterwards, but under RCU
- */
-void vmc_flow_put(struct vmc_flow *flow)
-{
-	if (!refcount_dec_and_test(&flow->ref))
-		return;
-	vmc_assert(skb_queue_empty(&flow->pending) && !flow->circuit);
-	sock_put(flow->sk);
-	kfree_rcu(flow, rcu);
-}
-
-/**
- * vmc_flow_unhash - nothing new is sent through a flow
- * @flow: locked
- */
-void vmc_flow_unhash(struct vmc_flow *flow)
-{
-	spin_lock_bh(&table_lock);
-	hlist_del_init_rcu(&flow->node);
-	spin_unlock_bh(&table_lock);
-}
-
-/* Out of all lists; the table's reference is the caller's then. Locked. */
+/* Locked. The table's reference is the caller's now. */
 static void flow_forget(struct vmc_flow *flow)
 {
-	struct vmc_datagram *datagram = vmc_datagram_of(flow->sk);
-
 	flow->state = VMC_FLOW_OVER;
-	spin_lock_bh(&table_lock);
-	hlist_del_init_rcu(&flow->node);
-	list_del(&flow->of_socket);
-	list_del(&flow->of_all);
-	datagram->nr_flows--;
-	nr_flows--;
-	spin_unlock_bh(&table_lock);
-	spin_lock_bh(&datagram->ready_lock);
-	list_del_init(&flow->ready);
-	spin_unlock_bh(&datagram->ready_lock);
+	vmc_flow_remove(flow);
 	if (timer_delete(&flow->expiry))
 		vmc_flow_put(flow);
 }
@@ -322,7 +169,7 @@ static void flow_signal(struct vmc_circuit *circuit)
 
 	spin_lock(&flow->lock);
 	if (flow->circuit == circuit && flow->state != VMC_FLOW_OVER)
-		vmc_datagram_look_at(flow);
+		vmc_ready_look_at(flow);
 	spin_unlock(&flow->lock);
 }
 
@@ -397,17 +244,15 @@ const struct vmc_circuit_user vmc_flow_circuit_user = {
  */
 static void flow_close(struct vmc_flow *flow)
 {
-	spin_lock_bh(&flow->lock);
-	if (flow->state == VMC_FLOW_OPEN || flow->state == VMC_FLOW_ENDING) {
-		if (skb_queue_empty(&flow->pending)) {
-			vmc_flow_finish(flow, false);
-		} else {
-			flow->state = VMC_FLOW_ENDING;
-			flow->changed = jiffies;
-			vmc_flow_unhash(flow);
-		}
+	if (flow->state != VMC_FLOW_OPEN && flow->state != VMC_FLOW_ENDING)
+		return;
+	if (skb_queue_empty(&flow->pending)) {
+		vmc_flow_finish(flow, false);
+		return;
 	}
-	spin_unlock_bh(&flow->lock);
+	flow->state = VMC_FLOW_ENDING;
+	flow->changed = jiffies;
+	vmc_flow_unhash(flow);
 }
 
 /**
@@ -416,24 +261,7 @@ static void flow_close(struct vmc_flow *flow)
  */
 void vmc_flow_close_all(struct sock *sk)
 {
-	struct vmc_datagram *datagram = vmc_datagram_of(sk);
-	struct vmc_flow *flow;
-	LIST_HEAD(flows);
-
-	spin_lock_bh(&table_lock);
-	WRITE_ONCE(datagram->is_closed, true);
-	list_splice_init(&datagram->flows, &flows);
-	/* Meanwhile others may end by themselves, and leave either list. */
-	while ((flow = list_first_entry_or_null(&flows, struct vmc_flow,
-						of_socket))) {
-		list_move(&flow->of_socket, &datagram->flows);
-		refcount_inc(&flow->ref);
-		spin_unlock_bh(&table_lock);
-		flow_close(flow);
-		vmc_flow_put(flow);
-		spin_lock_bh(&table_lock);
-	}
-	spin_unlock_bh(&table_lock);
+	vmc_flow_shut(sk, flow_close);
 }
 
 static bool has_had(unsigned long since, unsigned int ms)
@@ -442,8 +270,12 @@ static bool has_had(unsigned long since, unsigned int ms)
 }
 
 /* Locked. Whether the flow has had its time, in whatever state it is. */
-static void flow_sweep(struct vmc_flow *flow, unsigned int idle_ms)
+static void flow_sweep(struct vmc_flow *flow)
 {
+	unsigned int idle_ms = READ_ONCE(flow_idle_ms);
+
+	if (vmc_flow_is_crowded())
+		idle_ms /= CROWDED_PART;
 	switch (flow->state) {
 	case VMC_FLOW_DIALLING:
 		if (has_had(flow->changed, DIAL_MS))
@@ -473,39 +305,9 @@ static DECLARE_DELAYED_WORK(sweeper, sweep_work);
 
 static void sweep_work(struct work_struct *work)
 {
-	struct vmc_flow *flow, *last;
-	unsigned int idle_ms;
-
-	spin_lock_bh(&table_lock);
-	idle_ms = nr_flows > MAX_FLOWS / 2 ? IDLE_CROWDED_MS : IDLE_MS;
-	last = list_empty(&all_flows) ? NULL :
-	       list_last_entry(&all_flows, struct vmc_flow, of_all);
-	if (last)
-		refcount_inc(&last->ref);
-	spin_unlock_bh(&table_lock);
-	if (!last)
-		return;
-	/* Each goes to the end of the list when it was looked at. */
-	do {
-		spin_lock_bh(&table_lock);
-		flow = list_first_entry_or_null(&all_flows, struct vmc_flow,
-						of_all);
-		if (flow) {
-			list_move_tail(&flow->of_all, &all_flows);
-			refcount_inc(&flow->ref);
-		}
-		spin_unlock_bh(&table_lock);
-		if (!flow)
-			break;
-		spin_lock_bh(&flow->lock);
-		flow_sweep(flow, idle_ms);
-		spin_unlock_bh(&flow->lock);
-		vmc_flow_put(flow);
-		cond_resched();
-	} while (flow != last && READ_ONCE(last->state) != VMC_FLOW_OVER);
-	vmc_flow_put(last);
-	queue_delayed_work(vmc_device_worker(), &sweeper,
-			   msecs_to_jiffies(SWEEP_MS));
+	if (vmc_flow_visit(flow_sweep))
+		queue_delayed_work(vmc_device_worker(), &sweeper,
+				   msecs_to_jiffies(SWEEP_MS));
 }
 
 /**
@@ -521,9 +323,23 @@ void vmc_flow_start_sweep(void)
 }
 
 /**
+ * vmc_flow_init - offer the sysctl
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int vmc_flow_init(void)
+{
+	sysctl_header = register_net_sysctl_sz(&init_net, "net/vmcircuit",
+					       flow_sysctls,
+					       ARRAY_SIZE(flow_sysctls));
+	return sysctl_header ? 0 : -ENOMEM;
+}
+
+/**
  * vmc_flow_exit - no socket is left
  */
 void vmc_flow_exit(void)
 {
+	unregister_net_sysctl_table(sysctl_header);
 	cancel_delayed_work_sync(&sweeper);
 }

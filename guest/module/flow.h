@@ -58,20 +58,28 @@ struct vmc_flow {
 	struct list_head reaped;	/* reap_lock */
 };
 
-/* flow.c: the table. */
+/* flow_table.c */
 struct vmc_flow *vmc_flow_find(const struct sock *sk,
 			       const struct vmc_names *names);
 struct vmc_flow *vmc_flow_find_remote(const struct sock *sk,
-				      const struct vmc_name *remote);
+				      const struct vmc_name *remote,
+				      bool *ret_is_plain);
 struct vmc_flow *vmc_flow_create(struct sock *sk,
 				 const struct vmc_names *names,
 				 bool is_offered, gfp_t gfp);
 void vmc_flow_put(struct vmc_flow *flow);
 void vmc_flow_unhash(struct vmc_flow *flow);
+void vmc_flow_remove(struct vmc_flow *flow);
+void vmc_flow_shut(struct sock *sk, void (*act)(struct vmc_flow *flow));
+unsigned int vmc_flow_visit(void (*act)(struct vmc_flow *flow));
+bool vmc_flow_is_crowded(void);
+
+/* flow.c */
 void vmc_flow_finish(struct vmc_flow *flow, bool abort);
 void vmc_flow_update(struct vmc_flow *flow);
 void vmc_flow_close_all(struct sock *sk);
 void vmc_flow_start_sweep(void);
+int vmc_flow_init(void);
 void vmc_flow_exit(void);
 
 extern const struct vmc_circuit_user vmc_flow_circuit_user;

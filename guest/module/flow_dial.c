@@ -13,6 +13,7 @@
 #include "flow.h"
 #include "netdev.h"
 #include "offer.h"
+#include "ready.h"
 #include "request.h"
 #include "stats.h"
 
@@ -138,7 +139,7 @@ static void flow_open(struct vmc_flow *flow, struct vmc_circuit *circuit)
 	flow->changed = jiffies;
 	vmc_flow_flush(flow);
 	/* The peer may have rung before anyone could hear it. */
-	vmc_datagram_look_at(flow);
+	vmc_ready_look_at(flow);
 }
 
 /**

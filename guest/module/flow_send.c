@@ -330,6 +330,8 @@ static bool flow_take_packet(struct vmc_flow *flow, struct sk_buff *skb)
 	if (flow->state == VMC_FLOW_OPEN) {
 		if (is_new)
 			vmc_flow_flush(flow);
+		if (flow->circuit->is_lying)
+			vmc_flow_update(flow);
 	} else if (!flow->is_begun) {
 		flow->is_begun = true;
 		vmc_flow_dial(flow);

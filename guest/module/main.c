@@ -27,9 +27,12 @@ static int __init vmc_init(void)
 	err = vmc_route_init();
 	if (err)
 		goto destroy_netdev;
-	err = vmc_device_register(&vmc_dispatch);
+	err = vmc_flow_init();
 	if (err)
 		goto exit_route;
+	err = vmc_device_register(&vmc_dispatch);
+	if (err)
+		goto exit_flow;
 	err = vmc_proc_create();
 	if (err)
 		goto unregister_device;
@@ -49,6 +52,8 @@ remove_proc:
 unregister_device:
 	vmc_device_unregister();
 	vmc_attach_exit();
+exit_flow:
+	vmc_flow_exit();
 exit_route:
 	vmc_route_exit();
 destroy_netdev:
@@ -60,8 +65,8 @@ static void __exit vmc_exit(void)
 {
 	vmc_datagram_unregister();
 	vmc_inet_unregister();
-	vmc_flow_exit();
 	vmc_proc_remove();
+	vmc_flow_exit();
 	vmc_device_unregister();
 	vmc_attach_exit();
 	vmc_route_exit();
