@@ -31,6 +31,8 @@ static const struct {
 	{ "relays_in",		"circuits from the outside" },
 	{ "bytes_out",		"bytes to the outside" },
 	{ "bytes_in",		"bytes from the outside" },
+	{ "datagrams_unsent",	"datagrams given up, ring full" },
+	{ "datagrams_refused",	"datagrams not for their socket" },
 	{ "segments_mapped",	"segments mapped now" },
 	{ "mapping_requests",	"mapping requests" },
 	{ "mapping_us",		"time for them, us" },

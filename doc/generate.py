@@ -20,7 +20,8 @@ import tempfile
 DOC = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(DOC)
 TARGET = os.path.join(DOC, "protocol.md")
-HEADERS = ("limits.h", "wire.h", "ring.h", "state.h", "mapping.h")
+HEADERS = ("limits.h", "wire.h", "ring.h", "record.h", "state.h",
+           "mapping.h")
 
 SECTION = re.compile(r"(<!-- generated: ([a-z_ ]+) -->\n).*?(<!-- end -->)",
                      re.S)
@@ -166,7 +167,7 @@ class Writer:
         self.text = {header: read(os.path.join(TOP, "proto", header))
                      for header in HEADERS}
         self.wire = "".join(self.text[header] for header in
-                            ("wire.h", "ring.h", "mapping.h"))
+                            ("wire.h", "ring.h", "record.h", "mapping.h"))
         self.limits = parse_defines(self.text["limits.h"])
         self.types = [name for name, _ in parse_defines(self.text["wire.h"])
                       if name.startswith("VMC_MSG_")]

@@ -19,6 +19,9 @@
 /* Private protocol number that the redirect gives to inet stream sockets. */
 #define VMC_IPPROTO_STREAM		261
 
+/* The same for datagram sockets. */
+#define VMC_IPPROTO_DATAGRAM		260
+
 /* Virtqueues, see wire.h for what travels on each. */
 #define VMC_QUEUE_REQUEST		0
 #define VMC_QUEUE_EVENT			1
@@ -57,6 +60,12 @@
 #define VMC_RING_MIN_BYTES		(16U << 10)
 #define VMC_RING_MAX_BYTES		(4U << 20)
 #define VMC_RING_DEFAULT_BYTES		(1U << 20)
+
+/* Largest datagram: what UDP over IPv6 can carry. Bytes. */
+#define VMC_DATAGRAM_MAX_BYTES		65527
+
+/* Wished size of a datagram circuit's rings, unless a program chose. Bytes. */
+#define VMC_DATAGRAM_RING_BYTES		(256U << 10)
 
 /* Addresses that one VM may own. */
 #define VMC_MAX_ADDRESSES		4

@@ -150,12 +150,18 @@ struct vmc_ctl {
 	struct vmc_options options;	/* written by a guest */
 	struct vmc_figures figures;	/* written by the uplink */
 
-	__u8	pad3[VMC_PAGE_BYTES - 6 * VMC_LINE_BYTES];
+	/* Of a datagram circuit; they only ever count up. */
+	__le32	unsent;		/* datagrams given up while the ring was full */
+	__le32	refused;	/* that came and were not for the socket */
+	__u8	pad3[VMC_LINE_BYTES - 8];
+
+	__u8	pad4[VMC_PAGE_BYTES - 7 * VMC_LINE_BYTES];
 };
 VMC_OFFSET_IS(struct vmc_ctl, cons, 64);
 VMC_OFFSET_IS(struct vmc_ctl, data_wait, 128);
 VMC_OFFSET_IS(struct vmc_ctl, options, 192);
 VMC_OFFSET_IS(struct vmc_ctl, figures, 256);
+VMC_OFFSET_IS(struct vmc_ctl, unsent, 384);
 VMC_SIZE_IS(struct vmc_ctl, VMC_PAGE_BYTES);
 
 #define VMC_CTL_OFFSET			(4ULL * VMC_PAGE_BYTES)

@@ -94,11 +94,18 @@ struct vmc_ring_place {
 };
 VMC_SIZE_IS(struct vmc_ring_place, 24);
 
+/* Features, of HELLO and WELCOME. */
+#define VMC_FEATURE_UPLINK		1U	/* WELCOME: addresses that no VM owns may be dialled */
+#define VMC_FEATURE_DATAGRAM		2U	/* both: datagram circuits may be dialled, or offered */
+
+/* Flags of CONNECT and OFFER. */
+#define VMC_CIRCUIT_DATAGRAM		1U	/* the rings hold datagrams, see record.h */
+
 /* HELLO: the guest starts or starts again. Answer: WELCOME. */
 struct vmc_hello {
 	__le32	version;	/* VMC_PROTOCOL_VERSION */
 	__le32	pad;
-	__le64	features;	/* none defined, 0 */
+	__le64	features;	/* VMC_FEATURE_ */
 	__le64	epoch;		/* of the ATTACH that it answers */
 };
 VMC_SIZE_IS(struct vmc_hello, 24);
@@ -131,7 +138,7 @@ struct vmc_connect {
 	__le32	cookie;		/* chosen by the guest, unique among its open connects */
 	__le32	tx_bytes;	/* wished ring sizes, 0: default */
 	__le32	rx_bytes;
-	__le32	pad;
+	__le32	flags;		/* VMC_CIRCUIT_ */
 	struct vmc_name local;
 	struct vmc_name remote;
 };
@@ -198,9 +205,6 @@ struct vmc_address {
 };
 VMC_SIZE_IS(struct vmc_address, 24);
 
-/* Features of WELCOME. */
-#define VMC_FEATURE_UPLINK		1U	/* addresses that no VM owns may be dialled */
-
 /* WELCOME: answers HELLO. */
 struct vmc_welcome {
 	__le32	version;
@@ -255,12 +259,15 @@ struct vmc_link_down {
 };
 VMC_SIZE_IS(struct vmc_link_down, 8);
 
-/* OFFER: somebody connects to a listener. Answer: ACCEPT or REFUSE. */
+/*
+ * OFFER: somebody connects to a listener, or begins to send datagrams to a
+ * name, of which no listener tells. Answer: ACCEPT or REFUSE.
+ */
 struct vmc_offer {
 	struct vmc_circuit_id id;
 	struct vmc_ring_place place;
-	__le32	listener;
-	__le32	pad;
+	__le32	listener;	/* 0: a datagram circuit */
+	__le32	flags;		/* VMC_CIRCUIT_ */
 	struct vmc_name local;		/* the name that was dialled */
 	struct vmc_name remote;		/* who dials */
 };

@@ -30,8 +30,9 @@ static void send_welcome(struct vmc_vm *vm, int error)
 		.error = htole32((uint32_t)error),
 		.epoch = htole64(vm->epoch),
 		.nr_addresses = htole32(config->nr_addresses),
-		.features = htole64(broker->table.uplink ?
-				    VMC_FEATURE_UPLINK : 0),
+		.features = htole64(VMC_FEATURE_DATAGRAM |
+				    (broker->table.uplink ?
+				     VMC_FEATURE_UPLINK : 0)),
 		.nr_resolvers = htole32(uplink->nr_resolvers),
 	};
 
@@ -91,6 +92,8 @@ static void take_hello(struct vmc_vm *vm, const struct vmc_hello *raw_hello)
 		return;
 	}
 	drop_state(vm);
+	vm->takes_datagrams = raw_hello->features &
+			      htole64(VMC_FEATURE_DATAGRAM);
 	vmc_outbox_clear(&vm->outbox);
 	if (!vm->config->is_endpoint)
 		vmc_window_restart(&vm->connection.window);

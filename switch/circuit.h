@@ -2,6 +2,7 @@
 #ifndef VMC_SWITCH_CIRCUIT_H
 #define VMC_SWITCH_CIRCUIT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "proto/state.h"
@@ -20,6 +21,7 @@ struct vmc_circuit {
 	uint32_t next_free;
 	enum vmc_state states[2];	/* both FREE: not in use */
 	unsigned int dialler;		/* the end that dialled */
+	bool is_datagram;
 	struct vmc_dial *dial;		/* while a VM is CONNECTING to a VM */
 	struct vmc_relay *relay;	/* while the uplink has its end */
 	struct vmc_wire *wire;		/* while a process has an end */

@@ -47,6 +47,22 @@ static bool is_too_far_behind(const struct vmc_vm *callee)
 	       vmc_outbox_fill(&callee->outbox) > MAX_WAITING_OFFERS;
 }
 
+/*
+ * Who gets the circuit at the VM that was dialled; NULL if nobody does. Guests
+ * say nothing of sockets that wait for datagrams: they look for themselves.
+ */
+static const struct vmc_listener *find_listener(const struct vmc_dial *dial,
+						const struct vmc_vm *callee,
+						uint64_t hash)
+{
+	static const struct vmc_listener any_socket;
+
+	if (!dial->is_datagram)
+		return vmc_listener_match(&callee->listeners, &dial->remote,
+					  hash);
+	return callee->takes_datagrams ? &any_socket : NULL;
+}
+
 /* The link to a VM is up: find the listener and offer it the circuit. */
 static void offer(struct vmc_dial *dial)
 {
@@ -57,9 +73,8 @@ static void offer(struct vmc_dial *dial)
 	struct vmc_circuit *circuit;
 	uint32_t wishes[2], slot;
 
-	listener = vmc_listener_match(&callee->listeners, &dial->remote,
-				      vmc_name_hash(&dial->local,
-						    &dial->remote));
+	listener = find_listener(dial, callee,
+				 vmc_name_hash(&dial->local, &dial->remote));
 	if (!listener) {
 		vmc_connect_fail(dial, ECONNREFUSED);
 		return;
@@ -81,6 +96,7 @@ static void offer(struct vmc_dial *dial)
 	dial->slot = slot;
 	circuit = &link->circuits.circuits[slot];
 	circuit->dialler = me;
+	circuit->is_datagram = dial->is_datagram;
 	circuit->dial = dial;
 	circuit->names[me] = dial->local;
 	circuit->names[!me] = dial->remote;
@@ -209,7 +225,7 @@ static int find_link(struct vmc_dial *dial, struct vmc_vm *callee)
 	dial->link = vmc_link_find(dial->vm, callee, &dial->end);
 	if (dial->link)
 		return 0;
-	if (!vmc_listener_match(&callee->listeners, &dial->remote, 0))
+	if (!find_listener(dial, callee, 0))
 		return -ECONNREFUSED;
 	if (vmc_link_create(dial->vm, callee, &link_ops, &dial->link))
 		return -ENOBUFS;
@@ -246,18 +262,23 @@ void vmc_connect_dial(struct vmc_vm_table *table, struct vmc_vm *vm,
 		      const struct vmc_connect *raw_connect)
 {
 	uint32_t cookie = le32toh(raw_connect->cookie);
+	uint32_t flags = le32toh(raw_connect->flags);
 	struct vmc_name remote = raw_connect->remote;
 	struct vmc_name local = raw_connect->local;
 	struct vmc_vm *callee;
 	struct vmc_dial *dial;
 	int error;
 
-	if (raw_connect->pad || vmc_name_check(&local) ||
+	if (flags & ~VMC_CIRCUIT_DATAGRAM || vmc_name_check(&local) ||
 	    vmc_name_check(&remote)) {
-		vmc_vm_fault(vm, "CONNECT %u with a malformed name", cookie);
+		vmc_vm_fault(vm, "CONNECT %u with a malformed name or flags",
+			     cookie);
 		return;
 	}
 	error = check_names(table, vm, &local, &remote, &callee);
+	/* The uplink knows streams only. */
+	if (!error && !callee && flags & VMC_CIRCUIT_DATAGRAM)
+		error = ENETUNREACH;
 	if (!error)
 		error = vmc_quota_take_connect(vm);
 	if (error) {
@@ -277,6 +298,7 @@ void vmc_connect_dial(struct vmc_vm_table *table, struct vmc_vm *vm,
 	dial->vm = vm;
 	dial->tx_bytes = le32toh(raw_connect->tx_bytes);
 	dial->rx_bytes = le32toh(raw_connect->rx_bytes);
+	dial->is_datagram = flags & VMC_CIRCUIT_DATAGRAM;
 	dial->local = local;
 	dial->remote = remote;
 	start_dial(dial, callee, table->uplink);

@@ -198,6 +198,7 @@ static struct json_object *tell_stats(const struct vmc_vm *vm)
 	const struct vmc_window *window = &vm->connection.window;
 	const struct vmc_vm_stats *stats = &vm->stats;
 	struct json_object *line = vmc_line_new("stats");
+	struct vmc_drops drops = vmc_drops_of(vm);
 
 	vmc_line_add_text(line, "name", vm->config->name);
 	add_pid(line, vm);
@@ -220,6 +221,8 @@ static struct json_object *tell_stats(const struct vmc_vm *vm)
 	vmc_line_add_number(line, "relays_in", stats->relays_in);
 	vmc_line_add_number(line, "bytes_out", stats->bytes_out);
 	vmc_line_add_number(line, "bytes_in", stats->bytes_in);
+	vmc_line_add_number(line, "datagrams_unsent", drops.unsent);
+	vmc_line_add_number(line, "datagrams_refused", drops.refused);
 	vmc_line_add_number(line, "segments_mapped", window->nr_mapped);
 	vmc_line_add_number(line, "mapping_requests", window->nr_requests);
 	vmc_line_add_number(line, "mapping_us", window->request_us);
@@ -275,6 +278,8 @@ static struct json_object *tell_circuit(const struct vmc_vm *vm, uint32_t id,
 	vmc_line_add_text(line, "peer", vmc_link_peer_name(link, end));
 	json_object_object_add(line, "dialled",
 			       json_object_new_boolean(circuit->dialler == end));
+	json_object_object_add(line, "datagram",
+			       json_object_new_boolean(circuit->is_datagram));
 	vmc_line_add_number(line, "tx_bytes", circuit->bytes[end]);
 	vmc_line_add_number(line, "rx_bytes", circuit->bytes[!end]);
 	vmc_line_add_number(line, "age_ms", vmc_loop_now_ms() - circuit->opened_ms);

@@ -2,6 +2,7 @@
 #ifndef VMC_SWITCH_DIAL_H
 #define VMC_SWITCH_DIAL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
@@ -27,6 +28,7 @@ struct vmc_dial {
 	uint32_t cookie;
 	uint32_t tx_bytes;		/* wishes, 0: default */
 	uint32_t rx_bytes;
+	bool is_datagram;
 	struct vmc_name local;		/* checked */
 	struct vmc_name remote;		/* checked */
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "switch/drops.h"
 #include "switch/link.h"
 #include "switch/porter.h"
 #include "switch/trunk.h"
@@ -487,6 +488,8 @@ void vmc_link_charge(struct vmc_link *link, uint32_t slot, int sign)
 	int64_t ring_bytes = (int64_t)circuit->bytes[0] + circuit->bytes[1];
 	unsigned int i;
 
+	if (sign < 0)
+		vmc_drops_keep(link, slot);
 	for (i = 0; i < 2; i++) {
 		if (!link->ends[i].vm)
 			continue;

@@ -34,7 +34,7 @@ static struct vmc_ring_place ring_place(const struct vmc_circuit *circuit,
  * @link: its link
  * @end: who is told, a VM
  * @slot: the circuit, with both names
- * @listener: the one that matched
+ * @listener: the one that matched, 0 for a datagram circuit
  */
 void vmc_notice_offer(struct vmc_link *link, unsigned int end, uint32_t slot,
 		      uint32_t listener)
@@ -44,6 +44,8 @@ void vmc_notice_offer(struct vmc_link *link, unsigned int end, uint32_t slot,
 		.id = circuit_id(link, end, slot),
 		.place = ring_place(circuit, end),
 		.listener = htole32(listener),
+		.flags = htole32(circuit->is_datagram ?
+				 VMC_CIRCUIT_DATAGRAM : 0),
 		.local = circuit->names[end],
 		.remote = circuit->names[!end],
 	};

@@ -148,6 +148,19 @@ void vmc_segment_destroy(struct vmc_segment *segment)
 }
 
 /**
+ * vmc_segment_ctl - a circuit's control page
+ * @segment: from vmc_segment_create()
+ * @slot: below VMC_SLOTS_PER_LINK
+ *
+ * Return: what a VM wrote, at any time.
+ */
+const struct vmc_ctl *vmc_segment_ctl(const struct vmc_segment *segment,
+				      uint32_t slot)
+{
+	return (const struct vmc_ctl *)(segment->map + VMC_CTL_OFFSET) + slot;
+}
+
+/**
  * vmc_segment_clear_ctl - make a control page ready for a new circuit
  * @segment: from vmc_segment_create()
  * @slot: below VMC_SLOTS_PER_LINK

@@ -4,6 +4,7 @@
 
 #include "switch/config.h"
 #include "switch/dial.h"
+#include "switch/drops.h"
 #include "switch/listener.h"
 #include "switch/log.h"
 #include "switch/outbox.h"
@@ -89,6 +90,7 @@ struct vmc_vm {
 
 	/* The broker's. */
 	bool is_welcome;		/* WELCOME was sent */
+	bool takes_datagrams;		/* it said so in HELLO */
 	struct vmc_segment page;	/* switch page; fd -1 unless mapped */
 	struct vmc_mapping *page_mapping;
 	struct vmc_listener_table listeners;
@@ -101,6 +103,7 @@ struct vmc_vm {
 	struct vmc_quota quota;
 
 	struct vmc_vm_stats stats;
+	struct vmc_drops drops;		/* of circuits that are closed */
 	struct vmc_log_limit log_limit;
 };
 _Static_assert(VMC_MAX_LINKS <= 64, "kicks has too few bits");

@@ -153,6 +153,17 @@ u32 vmc_attach_generation(void)
 }
 
 /**
+ * vmc_attach_has_datagrams - whether the switch knows datagram circuits
+ *
+ * A hint, unless one is attached.
+ */
+bool vmc_attach_has_datagrams(void)
+{
+	return READ_ONCE(attach.welcome.features) &
+	       cpu_to_le64(VMC_FEATURE_DATAGRAM);
+}
+
+/**
  * vmc_attach_begin - ATTACH came: what was is over
  * @epoch: the switch's
  *
@@ -176,6 +187,7 @@ void vmc_attach_hello(void)
 {
 	struct vmc_hello hello = {
 		.version = cpu_to_le32(VMC_PROTOCOL_VERSION),
+		.features = cpu_to_le64(VMC_FEATURE_DATAGRAM),
 		.epoch = cpu_to_le64(attach.epoch),
 	};
 

@@ -5,7 +5,7 @@
  * (ring_copy.c) and knows no socket calls.
  *
  * Barriers are lettered as in proto/ring.h. Unless said otherwise the caller
- * holds the socket's lock.
+ * holds the lock of the circuit's owner: the socket's, or the flow's.
  */
 #define pr_fmt(fmt) "vmcircuit: " fmt
 #include <linux/ratelimit.h>
@@ -21,7 +21,8 @@
  * vmc_circuit_create - take a seat in a link
  * @id: from the switch, unchecked
  * @place: from the switch, unchecked
- * @sk: whose circuit it is; must be freed by RCU only
+ * @user: whom to tell of it
+ * @owner: whose circuit it is; must be freed by RCU only
  * @gfp: for the memory
  *
  * Doorbells may come at once. Any context but hard interrupt.
@@ -31,7 +32,8 @@
  */
 struct vmc_circuit *vmc_circuit_create(const struct vmc_circuit_id *id,
 				       const struct vmc_ring_place *place,
-				       struct sock *sk, gfp_t gfp)
+				       const struct vmc_circuit_user *user,
+				       void *owner, gfp_t gfp)
 {
 	u64 tx_offset = le64_to_cpu(place->tx_offset);
 	u64 rx_offset = le64_to_cpu(place->rx_offset);
@@ -57,7 +59,8 @@ struct vmc_circuit *vmc_circuit_create(const struct vmc_circuit_id *id,
 		goto put_link;
 	ctl_offset = VMC_CTL_OFFSET + (u64)slot * sizeof(struct vmc_ctl);
 	circuit->link = link;
-	circuit->sk = sk;
+	circuit->user = user;
+	circuit->owner = owner;
 	circuit->slot = slot;
 	circuit->generation = le32_to_cpu(id->generation);
 	circuit->tx_bytes = tx_bytes;
@@ -188,7 +191,15 @@ bool vmc_circuit_step(struct vmc_circuit *circuit, enum vmc_event event)
 	return true;
 }
 
-static u32 circuit_lie(struct vmc_circuit *circuit, const char *what, u32 raw)
+/**
+ * vmc_circuit_lie - the peer was caught
+ * @circuit: whose; is_lying from now on
+ * @what: it lied about
+ * @raw: what it said
+ *
+ * Return: 0, for whoever wanted a number.
+ */
+u32 vmc_circuit_lie(struct vmc_circuit *circuit, const char *what, u32 raw)
 {
 	if (!circuit->is_lying) {
 		circuit->is_lying = true;
@@ -242,7 +253,7 @@ u32 vmc_circuit_readable(struct vmc_circuit *circuit)
 		return fill;
 	if (circuit->is_mapped)
 		return circuit->rx_bytes;
-	return circuit_lie(circuit, "producer index", raw_prod);
+	return vmc_circuit_lie(circuit, "producer index", raw_prod);
 }
 
 /**
@@ -257,7 +268,7 @@ u32 vmc_circuit_writable(struct vmc_circuit *circuit)
 		return circuit->tx_bytes - fill;
 	if (circuit->is_mapped)
 		return circuit->tx_bytes;
-	return circuit_lie(circuit, "consumer index", raw_cons);
+	return vmc_circuit_lie(circuit, "consumer index", raw_cons);
 }
 
 /**

@@ -7,19 +7,38 @@
 #include "../../proto/ring.h"
 #include "../../proto/state.h"
 
-struct sock;
+struct seq_file;
+struct vmc_circuit;
 struct vmc_link;
+
+/**
+ * struct vmc_circuit_user - what those who have a circuit are told
+ * @signal: a doorbell rang; bottom halves off
+ * @link_down: the link is dead, let go
+ * @reset: the switch broke the circuit; a positive errno
+ * @show_names: print the two names; what is read is a hint
+ *
+ * All are called under RCU, which keeps the circuit and its owner.
+ */
+struct vmc_circuit_user {
+	void (*signal)(struct vmc_circuit *circuit);
+	void (*link_down)(struct vmc_circuit *circuit);
+	void (*reset)(struct vmc_circuit *circuit, int error);
+	void (*show_names)(struct seq_file *seq,
+			   const struct vmc_circuit *circuit);
+};
 
 /**
  * struct vmc_circuit - this VM's end of a circuit
  *
  * Born with the socket's CONNECTED or OFFER, freed by RCU after it let go.
- * Between, exactly one socket has it.
+ * Between, exactly one owner has it: a socket, or a flow.
  */
 struct vmc_circuit {
 	/* Fixed after creation. */
 	struct vmc_link *link;
-	struct sock *sk;		/* lives as long, freed by RCU */
+	const struct vmc_circuit_user *user;
+	void *owner;			/* lives as long, freed by RCU */
 	u32 slot;
 	u32 generation;
 	u32 tx_bytes;
@@ -55,10 +74,12 @@ struct vmc_circuit {
 
 struct vmc_circuit *vmc_circuit_create(const struct vmc_circuit_id *id,
 				       const struct vmc_ring_place *place,
-				       struct sock *sk, gfp_t gfp);
+				       const struct vmc_circuit_user *user,
+				       void *owner, gfp_t gfp);
 void vmc_circuit_close(struct vmc_circuit *circuit, bool abort);
 void vmc_circuit_release(struct vmc_circuit *circuit);
 void vmc_circuit_reject(const struct vmc_circuit_id *id, u32 attachment);
+u32 vmc_circuit_lie(struct vmc_circuit *circuit, const char *what, u32 raw);
 bool vmc_circuit_step(struct vmc_circuit *circuit, enum vmc_event event);
 u32 vmc_circuit_readable(struct vmc_circuit *circuit);
 u32 vmc_circuit_writable(struct vmc_circuit *circuit);

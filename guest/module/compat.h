@@ -29,4 +29,11 @@ typedef struct sockaddr_unsized vmc_sockaddr;
 typedef struct sockaddr vmc_sockaddr;
 #endif
 
+/* More for SO_RXQ_OVFL to tell. UDP has its own counters since 6.18. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 18, 0)
+#define vmc_drops_add(sk, nr) sk_drops_add(sk, nr)
+#else
+#define vmc_drops_add(sk, nr) atomic_add(nr, &(sk)->sk_drops)
+#endif
+
 #endif /* VMC_COMPAT_H */

@@ -302,8 +302,8 @@ bool vmc_connect_answered(const struct vmc_connected *answer)
 
 	if (!sk)
 		return false;
-	circuit = vmc_circuit_create(&answer->id, &answer->place, sk,
-				     GFP_ATOMIC);
+	circuit = vmc_circuit_create(&answer->id, &answer->place,
+				     &vmc_sock_circuit_user, sk, GFP_ATOMIC);
 	if (!IS_ERR(circuit)) {
 		vmc_stat_inc(circuits_connected);
 		is_given = connect_give(sk, cookie, circuit, 0);

@@ -12,11 +12,11 @@
 #include "circuit.h"
 #include "connect.h"
 #include "dispatch.h"
+#include "flow.h"
 #include "link.h"
 #include "listen.h"
 #include "offer.h"
 #include "request.h"
-#include "sock.h"
 
 /**
  * vmc_dispatch_switch_lost - no word will come from this switch any more
@@ -25,8 +25,9 @@
  */
 void vmc_dispatch_switch_lost(void)
 {
-	vmc_link_down_all(vmc_sock_link_down);
+	vmc_link_down_all();
 	vmc_connect_fail_all(ECONNRESET);
+	vmc_flow_fail_all(EHOSTUNREACH);
 	vmc_listen_switch_gone();
 }
 
@@ -103,7 +104,7 @@ static int checked_error(__le32 raw_error, int otherwise)
 static void on_link_down(const struct vmc_link_down *down)
 {
 	vmc_offer_forget_link(le32_to_cpu(down->link));
-	vmc_link_down(down, vmc_attach_generation(), vmc_sock_link_down);
+	vmc_link_down(down, vmc_attach_generation());
 }
 
 static void on_reset(const struct vmc_reset *reset)
@@ -126,8 +127,9 @@ static void on_reset(const struct vmc_reset *reset)
 		circuit = vmc_link_circuit(link, slot);
 		if (circuit &&
 		    circuit->generation == le32_to_cpu(reset->id.generation))
-			vmc_sock_reset(circuit, checked_error(reset->error,
-							      ECONNRESET));
+			circuit->user->reset(circuit,
+					     checked_error(reset->error,
+							   ECONNRESET));
 		rcu_read_unlock();
 	}
 	vmc_link_put(link);
@@ -151,10 +153,37 @@ static bool is_whole(const struct vmc_msg *msg, unsigned int bytes)
 	return bytes >= should_bytes && le16_to_cpu(msg->bytes) == should_bytes;
 }
 
+static bool on_connected(const struct vmc_connected *connected)
+{
+	return vmc_flow_is_cookie(le32_to_cpu(connected->cookie)) ?
+	       vmc_flow_answered(connected) : vmc_connect_answered(connected);
+}
+
+static void on_unwanted(const struct vmc_connected *connected)
+{
+	if (vmc_flow_is_cookie(le32_to_cpu(connected->cookie)))
+		vmc_flow_reject(connected, vmc_attach_generation());
+	else
+		vmc_connect_reject(connected, vmc_attach_generation());
+}
+
 static void on_failed(const struct vmc_failed *failed)
 {
-	vmc_connect_failed(le32_to_cpu(failed->cookie),
-			   checked_error(failed->error, ECONNREFUSED));
+	int error = checked_error(failed->error, ECONNREFUSED);
+	u32 cookie = le32_to_cpu(failed->cookie);
+
+	if (vmc_flow_is_cookie(cookie))
+		vmc_flow_failed(cookie, error);
+	else
+		vmc_connect_failed(cookie, error);
+}
+
+static void on_offer(const struct vmc_offer *offer)
+{
+	if (offer->flags & cpu_to_le32(VMC_CIRCUIT_DATAGRAM))
+		vmc_flow_offered(offer);
+	else
+		vmc_listen_offered(offer);
 }
 
 /*
@@ -169,7 +198,7 @@ static bool dispatch_early(const struct vmc_msg *msg, unsigned int bytes)
 	    !is_whole(msg, bytes) || is_void(type))
 		return false;
 	if (type == VMC_MSG_CONNECTED)
-		return vmc_connect_answered(&msg->connected);
+		return on_connected(&msg->connected);
 	on_failed(&msg->failed);
 	return true;
 }
@@ -203,12 +232,11 @@ static void dispatch_message(const struct vmc_msg *msg, unsigned int bytes)
 		on_link_down(&msg->link_down);
 		break;
 	case VMC_MSG_OFFER:
-		vmc_listen_offered(&msg->offer);
+		on_offer(&msg->offer);
 		break;
 	case VMC_MSG_CONNECTED:
-		if (!vmc_connect_answered(&msg->connected))
-			vmc_connect_reject(&msg->connected,
-					   vmc_attach_generation());
+		if (!on_connected(&msg->connected))
+			on_unwanted(&msg->connected);
 		break;
 	case VMC_MSG_FAILED:
 		on_failed(&msg->failed);

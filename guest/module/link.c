@@ -12,6 +12,7 @@
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
+#include "circuit.h"
 #include "compat.h"
 #include "device.h"
 #include "doorbell.h"
@@ -21,19 +22,15 @@
 
 /* Written by the device's worker only. */
 static struct vmc_link __rcu *links[VMC_MAX_LINKS];
-static void (*link_signal)(struct vmc_circuit *circuit);
 static void (*link_all_released)(void);
 static unsigned int nr_links;		/* dead ones that are mapped, too */
 
 /**
  * vmc_link_init - say who is told
- * @signal: of a circuit's doorbell; under RCU with bottom halves off
  * @all_released: when no segment is mapped any more; device's worker
  */
-void vmc_link_init(void (*signal)(struct vmc_circuit *circuit),
-		   void (*all_released)(void))
+void vmc_link_init(void (*all_released)(void))
 {
-	link_signal = signal;
 	link_all_released = all_released;
 }
 
@@ -264,7 +261,7 @@ static void link_scan(struct vmc_link *link)
 			vmc_stat_inc(doorbells_heard);
 			circuit = rcu_dereference(link->slots[word * 64 + bit]);
 			if (circuit)
-				link->signal(circuit);
+				circuit->user->signal(circuit);
 		}
 	}
 }
@@ -343,7 +340,6 @@ int vmc_link_up(const struct vmc_link_up *up, u32 attachment)
 	link->attachment = attachment;
 	link->segment_bytes = bytes;
 	link->is_uplink = up->flags & cpu_to_le32(VMC_LINK_UPLINK);
-	link->signal = link_signal;
 	strscpy(link->peer, up->peer, sizeof(link->peer));
 	spin_lock_init(&link->lock);
 	kref_init(&link->ref);
@@ -363,8 +359,7 @@ unmap_link:
 	return err;
 }
 
-static void link_kill(struct vmc_link *link,
-		      void (*break_circuit)(struct vmc_circuit *circuit))
+static void link_kill(struct vmc_link *link)
 {
 	struct vmc_circuit *circuit;
 	unsigned int slot, nr_slots;
@@ -378,7 +373,7 @@ static void link_kill(struct vmc_link *link,
 		rcu_read_lock();
 		circuit = rcu_dereference(link->slots[slot]);
 		if (circuit)
-			break_circuit(circuit);
+			circuit->user->link_down(circuit);
 		rcu_read_unlock();
 		cond_resched();
 	}
@@ -389,12 +384,10 @@ static void link_kill(struct vmc_link *link,
  * vmc_link_down - LINK_DOWN came
  * @down: unchecked
  * @attachment: now
- * @break_circuit: called for each circuit, under RCU
  *
  * Device's worker. A link that could not be mapped is released at once.
  */
-void vmc_link_down(const struct vmc_link_down *down, u32 attachment,
-		   void (*break_circuit)(struct vmc_circuit *circuit))
+void vmc_link_down(const struct vmc_link_down *down, u32 attachment)
 {
 	struct vmc_link_released released = {
 		.link = down->link,
@@ -408,7 +401,7 @@ void vmc_link_down(const struct vmc_link_down *down, u32 attachment,
 	link = rcu_dereference_protected(links[id], 1);
 	if (link && link->generation == le32_to_cpu(down->generation)) {
 		link->is_answer_due = true;
-		link_kill(link, break_circuit);
+		link_kill(link);
 	} else {
 		vmc_request_send(attachment, VMC_MSG_LINK_RELEASED, &released,
 				GFP_KERNEL);
@@ -417,11 +410,10 @@ void vmc_link_down(const struct vmc_link_down *down, u32 attachment,
 
 /**
  * vmc_link_down_all - the switch is gone, or another one came
- * @break_circuit: called for each circuit, under RCU
  *
  * Device's worker, or after it has ended.
  */
-void vmc_link_down_all(void (*break_circuit)(struct vmc_circuit *circuit))
+void vmc_link_down_all(void)
 {
 	struct vmc_link *link;
 	unsigned int id;
@@ -429,6 +421,6 @@ void vmc_link_down_all(void (*break_circuit)(struct vmc_circuit *circuit))
 	for (id = 0; id < VMC_MAX_LINKS; id++) {
 		link = rcu_dereference_protected(links[id], 1);
 		if (link)
-			link_kill(link, break_circuit);
+			link_kill(link);
 	}
 }

@@ -27,7 +27,6 @@ struct vmc_link {
 	struct vmc_segment_header *tx;
 	const struct vmc_segment_header *rx;
 	char peer[VMC_NAME_BYTES];
-	void (*signal)(struct vmc_circuit *circuit);
 
 	struct kref ref;
 	struct rcu_work release_work;
@@ -43,13 +42,11 @@ struct vmc_link {
 	u32 kick_seen;		/* the peer's, last answered */
 };
 
-void vmc_link_init(void (*signal)(struct vmc_circuit *circuit),
-		   void (*all_released)(void));
+void vmc_link_init(void (*all_released)(void));
 bool vmc_link_is_any(void);
 int vmc_link_up(const struct vmc_link_up *up, u32 attachment);
-void vmc_link_down(const struct vmc_link_down *down, u32 attachment,
-		   void (*break_circuit)(struct vmc_circuit *circuit));
-void vmc_link_down_all(void (*break_circuit)(struct vmc_circuit *circuit));
+void vmc_link_down(const struct vmc_link_down *down, u32 attachment);
+void vmc_link_down_all(void);
 struct vmc_link *vmc_link_get(u32 id);
 struct vmc_link *vmc_link_hold(struct vmc_link *link);
 void vmc_link_put(struct vmc_link *link);

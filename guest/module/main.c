@@ -5,30 +5,34 @@
  */
 #include <linux/module.h>
 #include "attach.h"
+#include "datagram.h"
 #include "device.h"
 #include "dispatch.h"
+#include "flow.h"
 #include "inet.h"
 #include "link.h"
 #include "netdev.h"
 #include "proc.h"
 #include "route.h"
-#include "sock.h"
 
 static int __init vmc_init(void)
 {
 	int err;
 
-	vmc_link_init(vmc_sock_signal, vmc_dispatch_links_released);
+	vmc_link_init(vmc_dispatch_links_released);
 	vmc_attach_init(vmc_dispatch_switch_lost, vmc_dispatch_switch_found);
-	err = vmc_netdev_create();
+	err = vmc_netdev_create(vmc_flow_transmit);
 	if (err)
 		return err;
 	err = vmc_route_init();
 	if (err)
 		goto destroy_netdev;
-	err = vmc_device_register(&vmc_dispatch);
+	err = vmc_flow_init();
 	if (err)
 		goto exit_route;
+	err = vmc_device_register(&vmc_dispatch);
+	if (err)
+		goto exit_flow;
 	err = vmc_proc_create();
 	if (err)
 		goto unregister_device;
@@ -36,13 +40,20 @@ static int __init vmc_init(void)
 	err = vmc_inet_register();
 	if (err)
 		goto remove_proc;
+	err = vmc_datagram_register();
+	if (err)
+		goto unregister_inet;
 	return 0;
 
+unregister_inet:
+	vmc_inet_unregister();
 remove_proc:
 	vmc_proc_remove();
 unregister_device:
 	vmc_device_unregister();
 	vmc_attach_exit();
+exit_flow:
+	vmc_flow_exit();
 exit_route:
 	vmc_route_exit();
 destroy_netdev:
@@ -52,8 +63,10 @@ destroy_netdev:
 
 static void __exit vmc_exit(void)
 {
+	vmc_datagram_unregister();
 	vmc_inet_unregister();
 	vmc_proc_remove();
+	vmc_flow_exit();
 	vmc_device_unregister();
 	vmc_attach_exit();
 	vmc_route_exit();
@@ -67,3 +80,5 @@ MODULE_LICENSE("GPL");
 MODULE_VERSION("0.1.0");
 MODULE_ALIAS_NET_PF_PROTO_TYPE(PF_INET, 261, SOCK_STREAM);
 MODULE_ALIAS_NET_PF_PROTO_TYPE(PF_INET6, 261, SOCK_STREAM);
+MODULE_ALIAS_NET_PF_PROTO_TYPE(PF_INET, 260, SOCK_DGRAM);
+MODULE_ALIAS_NET_PF_PROTO_TYPE(PF_INET6, 260, SOCK_DGRAM);

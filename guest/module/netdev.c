@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * circuit0: the interface that carries addresses and routes, but no packets.
- * Whoever sends one (ping, a socket that is not ours) is told at once that the
- * host is unreachable.
+ * It takes those of our datagram sockets apart again; whoever sends another
+ * (ping, a socket that is not ours) is told at once that the host is
+ * unreachable.
  */
 #include <linux/icmpv6.h>
 #include <linux/if_arp.h>
@@ -11,13 +12,21 @@
 #include <net/net_namespace.h>
 #include "netdev.h"
 
-/* The largest packet that IPv4 knows. */
-#define NETDEV_MTU 65535
+/* The largest packet that IPv6 knows, and what TCP would make of it. */
+#define NETDEV_MTU	(IPV6_MAXPLEN + sizeof(struct ipv6hdr))
+#define STREAM_MTU	65535U
 
 static struct net_device *netdev;
+static bool (*netdev_transmit)(struct sk_buff *skb);
 
 static netdev_tx_t netdev_xmit(struct sk_buff *skb, struct net_device *dev)
 {
+	unsigned int bytes = skb->len;
+
+	if (netdev_transmit(skb)) {
+		dev_sw_netstats_tx_add(dev, 1, bytes);
+		return NETDEV_TX_OK;
+	}
 	if (skb->protocol == htons(ETH_P_IP))
 		icmp_ndo_send(skb, ICMP_DEST_UNREACH, ICMP_HOST_UNREACH, 0);
 	else if (skb->protocol == htons(ETH_P_IPV6))
@@ -42,18 +51,24 @@ static void netdev_setup(struct net_device *dev)
 	dev->max_mtu = NETDEV_MTU;
 	/* The switch gives addresses, nobody else. */
 	dev->priv_flags |= IFF_NO_QUEUE | IFF_NO_ADDRCONF;
+	/* A packet is never put on a wire, so nobody needs to sum or split it. */
+	dev->features |= NETIF_F_SG | NETIF_F_FRAGLIST | NETIF_F_HIGHDMA |
+			 NETIF_F_HW_CSUM | NETIF_F_GSO_UDP_L4;
+	dev->pcpu_stat_type = NETDEV_PCPU_STAT_TSTATS;
 	dev->needs_free_netdev = true;
 }
 
 /**
  * vmc_netdev_create - make circuit0 in the first network namespace
+ * @transmit: takes a packet, or says false; bottom halves off
  *
  * Return: 0 or what register_netdev() says.
  */
-int vmc_netdev_create(void)
+int vmc_netdev_create(bool (*transmit)(struct sk_buff *skb))
 {
 	int err;
 
+	netdev_transmit = transmit;
 	netdev = alloc_netdev(0, "circuit%d", NET_NAME_ENUM, netdev_setup);
 	if (!netdev)
 		return -ENOMEM;
@@ -105,11 +120,22 @@ int vmc_netdev_ifindex(void)
 }
 
 /**
- * vmc_netdev_mtu - circuit0's MTU, bytes
+ * vmc_netdev_mtu - circuit0's MTU as streams show it, bytes
  */
 unsigned int vmc_netdev_mtu(void)
 {
-	return READ_ONCE(netdev->mtu);
+	return min(READ_ONCE(netdev->mtu), STREAM_MTU);
+}
+
+/**
+ * vmc_netdev_receive - a packet comes from circuit0
+ * @skb: an IP packet, taken
+ */
+void vmc_netdev_receive(struct sk_buff *skb)
+{
+	skb->dev = netdev;
+	dev_sw_netstats_rx_add(netdev, skb->len);
+	netif_rx(skb);
 }
 
 /**

@@ -6,8 +6,10 @@
 
 struct net;
 struct net_device;
+struct sk_buff;
 
-int vmc_netdev_create(void);
+int vmc_netdev_create(bool (*transmit)(struct sk_buff *skb));
+void vmc_netdev_receive(struct sk_buff *skb);
 void vmc_netdev_destroy(void);
 void vmc_netdev_set_carrier(bool is_up);
 bool vmc_netdev_is(const struct net_device *dev);

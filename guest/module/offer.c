@@ -107,7 +107,8 @@ static void offer_take(struct vmc_listener *listener,
 	local_bh_disable();
 	sk = child_create(parent, offer);
 	if (sk)
-		circuit = vmc_circuit_create(&offer->id, &offer->place, sk,
+		circuit = vmc_circuit_create(&offer->id, &offer->place,
+					     &vmc_sock_circuit_user, sk,
 					     GFP_ATOMIC);
 	if (IS_ERR_OR_NULL(circuit)) {
 		if (sk)

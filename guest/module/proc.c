@@ -8,13 +8,11 @@
  */
 #include <linux/proc_fs.h>
 #include <linux/seq_file.h>
-#include <net/inet_sock.h>
 #include <net/net_namespace.h>
 #include "attach.h"
 #include "circuit.h"
 #include "link.h"
 #include "proc.h"
-#include "sock.h"
 #include "stats.h"
 
 static struct proc_dir_entry *proc_dir;
@@ -31,25 +29,10 @@ static int stats_show(struct seq_file *seq, void *v)
 	return 0;
 }
 
-static void name_show(struct seq_file *seq, const struct sock *sk, bool remote)
-{
-	const struct inet_sock *inet = inet_sk(sk);
-	u16 port = ntohs(remote ? inet->inet_dport : inet->inet_sport);
-
-	if (sk->sk_family == AF_INET6)
-		seq_printf(seq, "[%pI6c]:%u", remote ? &sk->sk_v6_daddr :
-			   &sk->sk_v6_rcv_saddr, port);
-	else
-		seq_printf(seq, "%pI4:%u", remote ? &inet->inet_daddr :
-			   &inet->inet_saddr, port);
-}
-
 /* Under RCU; everything read here is a hint. */
 static void circuit_show(struct seq_file *seq, struct vmc_circuit *circuit)
 {
-	name_show(seq, circuit->sk, false);
-	seq_putc(seq, ' ');
-	name_show(seq, circuit->sk, true);
+	circuit->user->show_names(seq, circuit);
 	seq_printf(seq, " %s %s %u %u %u/%u %u/%u %llu %llu\n",
 		   vmc_state_name(READ_ONCE(circuit->state)),
 		   circuit->link->peer, circuit->link->id, circuit->slot,

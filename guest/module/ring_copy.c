@@ -3,7 +3,9 @@
  * Copies between rings and what the caller of a socket call gave. Moves no
  * index. The content of a ring is never interpreted, so it may change at will.
  */
+#include <linux/skbuff.h>
 #include <linux/uio.h>
+#include "../../proto/record.h"
 #include "circuit.h"
 #include "compat.h"
 #include "ring_copy.h"
@@ -11,20 +13,21 @@
 
 /**
  * vmc_ring_copy_in - put data behind the producer index
- * @circuit: socket locked
- * @bytes: at most what vmc_circuit_writable() said
+ * @circuit: locked
+ * @skip: bytes to leave out
+ * @bytes: with @skip at most what vmc_circuit_writable() said
  * @from: advanced by what was copied
  *
  * Return: bytes copied; fewer than @bytes when @from faults.
  */
-u32 vmc_ring_copy_in(struct vmc_circuit *circuit, u32 bytes,
+u32 vmc_ring_copy_in(struct vmc_circuit *circuit, u32 skip, u32 bytes,
 		     struct iov_iter *from)
 {
 	u32 done = 0;
 
-	vmc_assert(bytes <= circuit->tx_bytes);
+	vmc_assert(skip + bytes <= circuit->tx_bytes);
 	while (done < bytes) {
-		u32 at = circuit->prod + done;
+		u32 at = circuit->prod + skip + done;
 		u32 span = vmc_ring_span(at, circuit->tx_bytes, bytes - done);
 		u32 n = copy_from_iter(circuit->tx +
 				       (at & (circuit->tx_bytes - 1)),
@@ -41,7 +44,7 @@ u32 vmc_ring_copy_in(struct vmc_circuit *circuit, u32 bytes,
 
 /**
  * vmc_ring_copy_out - take data from the consumer index on
- * @circuit: socket locked
+ * @circuit: locked
  * @skip: bytes to leave out
  * @bytes: with @skip at most what vmc_circuit_readable() said
  * @to: advanced by what was copied
@@ -68,4 +71,76 @@ u32 vmc_ring_copy_out(struct vmc_circuit *circuit, u32 skip, u32 bytes,
 	circuit->copied_out += done;
 	vmc_stat_add(bytes_received, done);
 	return done;
+}
+
+/* An iterator over a piece of a ring, which may be in two parts. */
+static void ring_iter(u8 *ring, u32 ring_bytes, u32 at, u32 bytes,
+		      unsigned int direction, struct kvec parts[2],
+		      struct iov_iter *ret_iter)
+{
+	u32 span = vmc_ring_span(at, ring_bytes, bytes);
+
+	vmc_assert(bytes <= ring_bytes);
+	parts[0].iov_base = ring + (at & (ring_bytes - 1));
+	parts[0].iov_len = span;
+	parts[1].iov_base = ring;
+	parts[1].iov_len = bytes - span;
+	iov_iter_kvec(ret_iter, direction, parts, 2, bytes);
+}
+
+/**
+ * vmc_ring_copy_from_packet - put a part of a packet behind the producer index
+ * @circuit: locked
+ * @skip: bytes to leave out in the ring
+ * @skb: the packet
+ * @at: where the part begins in it
+ * @bytes: of it, in the packet; with @skip at most what
+ *	   vmc_circuit_writable() said
+ */
+void vmc_ring_copy_from_packet(struct vmc_circuit *circuit, u32 skip,
+			       struct sk_buff *skb, u32 at, u32 bytes)
+{
+	struct kvec parts[2];
+	struct iov_iter iter;
+
+	ring_iter(circuit->tx, circuit->tx_bytes, circuit->prod + skip, bytes,
+		  ITER_DEST, parts, &iter);
+	skb_copy_datagram_iter(skb, at, &iter, bytes);
+	vmc_stat_add(bytes_sent, bytes);
+}
+
+/**
+ * vmc_ring_copy_to_packet - take a packet's data from the consumer index on
+ * @circuit: locked
+ * @skip: bytes to leave out in the ring
+ * @skb: the packet, with room for them
+ * @at: where in it
+ * @bytes: with @skip at most what vmc_circuit_readable() said
+ */
+void vmc_ring_copy_to_packet(const struct vmc_circuit *circuit, u32 skip,
+			     struct sk_buff *skb, u32 at, u32 bytes)
+{
+	struct kvec parts[2];
+	struct iov_iter iter;
+
+	ring_iter((u8 *)circuit->rx, circuit->rx_bytes, circuit->cons + skip,
+		  bytes, ITER_SOURCE, parts, &iter);
+	skb_copy_datagram_from_iter(skb, at, &iter, bytes);
+	vmc_stat_add(bytes_received, bytes);
+}
+
+/**
+ * vmc_ring_record - what a datagram's header says of its length
+ * @ring: a ring of datagrams
+ * @ring_bytes: its size
+ * @at: index of a record, from a checked one on
+ *
+ * Return: bytes, unchecked.
+ */
+u32 vmc_ring_record(const u8 *ring, u32 ring_bytes, u32 at)
+{
+	const struct vmc_record *raw_record =
+		(const void *)(ring + (at & (ring_bytes - 1)));
+
+	return le32_to_cpu(READ_ONCE(raw_record->bytes));
 }

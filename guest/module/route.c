@@ -2,9 +2,11 @@
 /*
  * Circuit or TCP? The route table decides: a route through circuit0 is a
  * circuit, a local destination is one if net.vmcircuit.local says so, all else
- * is TCP. Whatever is odd about an address is left to TCP, which knows the
+ * is TCP. For datagrams UDP asks it for each; here it is asked whether the next
+ * ones need to. Whatever is odd about an address is left to TCP, which knows the
  * errno for it.
  */
+#include <linux/bpf-cgroup.h>
 #include <linux/sysctl.h>
 #include <net/addrconf.h>
 #include <net/ip6_route.h>
@@ -60,85 +62,98 @@ static void name_set(struct vmc_name *name, u8 family, const void *address,
 	name->port = cpu_to_le16(port);
 }
 
-/* True: a circuit, if the device is ours or the destination is local. */
-static bool device_is_circuit(const struct net_device *dev, bool is_local)
+/* Where a route leads. */
+enum verdict {
+	VERDICT_ELSEWHERE,
+	VERDICT_LOCAL,
+	VERDICT_CIRCUIT0,
+};
+
+static enum verdict device_verdict(const struct net_device *dev, bool is_local)
 {
-	if (is_local) {
+	if (is_local)
+		return VERDICT_LOCAL;
+	return vmc_netdev_is(dev) ? VERDICT_CIRCUIT0 : VERDICT_ELSEWHERE;
+}
+
+/* Whether that is a circuit for a stream. Counts the reason when it is none. */
+static bool verdict_is_circuit(enum verdict verdict)
+{
+	switch (verdict) {
+	case VERDICT_CIRCUIT0:
+		return true;
+	case VERDICT_LOCAL:
 		if (READ_ONCE(local_circuits))
 			return true;
 		vmc_stat_inc(fallback_local);
 		return false;
+	case VERDICT_ELSEWHERE:
+		break;
 	}
-	if (vmc_netdev_is(dev))
-		return true;
 	vmc_stat_inc(fallback_no_route);
 	return false;
 }
 
-static bool route_inet(struct sock *sk, __be32 daddr, u16 dport,
-		       struct vmc_names *names)
+/* @from: whose marks, device and source address count. */
+static enum verdict route_inet(const struct sock *from, u8 protocol,
+			       __be32 daddr, u16 dport,
+			       struct vmc_names *names)
 {
-	const struct sock *tcp = vmc_sk(sk)->shadow->sk;
-	const struct inet_sock *inet = inet_sk(tcp);
+	const struct inet_sock *inet = inet_sk(from);
+	enum verdict verdict = VERDICT_ELSEWHERE;
 	struct flowi4 fl4;
 	struct rtable *rt;
-	bool is_circuit;
 
-	flowi4_init_output(&fl4, tcp->sk_bound_dev_if, READ_ONCE(tcp->sk_mark),
-			   ip_sock_rt_tos(tcp), ip_sock_rt_scope(tcp),
-			   IPPROTO_TCP, inet_sk_flowi_flags(tcp), daddr,
-			   inet->inet_saddr, htons(dport), inet->inet_sport,
-			   tcp->sk_uid);
-	rt = ip_route_output_key(sock_net(sk), &fl4);
-	if (IS_ERR(rt)) {
-		vmc_stat_inc(fallback_no_route);
-		return false;
-	}
-	is_circuit = (rt->rt_type == RTN_UNICAST || rt->rt_type == RTN_LOCAL) &&
-		     device_is_circuit(rt->dst.dev, rt->rt_type == RTN_LOCAL);
+	flowi4_init_output(&fl4, from->sk_bound_dev_if,
+			   READ_ONCE(from->sk_mark), ip_sock_rt_tos(from),
+			   ip_sock_rt_scope(from), protocol,
+			   inet_sk_flowi_flags(from), daddr, inet->inet_saddr,
+			   htons(dport), inet->inet_sport, from->sk_uid);
+	rt = ip_route_output_key(sock_net(from), &fl4);
+	if (IS_ERR(rt))
+		return VERDICT_ELSEWHERE;
+	if (rt->rt_type == RTN_UNICAST || rt->rt_type == RTN_LOCAL)
+		verdict = device_verdict(rt->dst.dev, rt->rt_type == RTN_LOCAL);
 	ip_rt_put(rt);
 	name_set(&names->local, VMC_FAMILY_INET, &fl4.saddr, 4, 0);
 	name_set(&names->remote, VMC_FAMILY_INET, &fl4.daddr, 4, dport);
-	return is_circuit;
+	return verdict;
 }
 
-static bool route_inet6(struct sock *sk, const struct in6_addr *daddr,
-			u16 dport, struct vmc_names *names)
+/* As route_inet(). */
+static enum verdict route_inet6(const struct sock *from, u8 protocol,
+				const struct in6_addr *daddr, u16 dport,
+				struct vmc_names *names)
 {
-	const struct sock *tcp = vmc_sk(sk)->shadow->sk;
-	struct in6_addr saddr = tcp->sk_v6_rcv_saddr;
+	struct in6_addr saddr = from->sk_v6_rcv_saddr;
 	struct flowi6 fl6 = {
-		.flowi6_oif = tcp->sk_bound_dev_if,
-		.flowi6_mark = READ_ONCE(tcp->sk_mark),
-		.flowi6_proto = IPPROTO_TCP,
-		.flowi6_uid = tcp->sk_uid,
+		.flowi6_oif = from->sk_bound_dev_if,
+		.flowi6_mark = READ_ONCE(from->sk_mark),
+		.flowi6_proto = protocol,
+		.flowi6_uid = from->sk_uid,
 		.daddr = ipv6_addr_any(daddr) ? in6addr_loopback : *daddr,
 		.saddr = saddr,
 		.fl6_dport = htons(dport),
 	};
+	enum verdict verdict = VERDICT_ELSEWHERE;
 	struct dst_entry *dst;
-	bool is_circuit = false;
 
 	/* A scope would have to be told to the peer; nobody needs it. */
 	if (ipv6_addr_type(&fl6.daddr) & (IPV6_ADDR_LINKLOCAL |
-					  IPV6_ADDR_MULTICAST)) {
-		vmc_stat_inc(fallback_no_route);
-		return false;
-	}
-	dst = ip6_route_output(sock_net(sk), NULL, &fl6);
-	if (dst->error)
-		vmc_stat_inc(fallback_no_route);
-	else
-		is_circuit = device_is_circuit(dst->dev,
-			dst_rt6_info(dst)->rt6i_flags & RTF_LOCAL);
-	if (is_circuit && ipv6_addr_any(&saddr) &&
-	    ipv6_dev_get_saddr(sock_net(sk), dst->dev, &fl6.daddr,
-			       inet6_sk(tcp)->srcprefs, &saddr))
-		is_circuit = false;
+					  IPV6_ADDR_MULTICAST))
+		return VERDICT_ELSEWHERE;
+	dst = ip6_route_output(sock_net(from), NULL, &fl6);
+	if (!dst->error)
+		verdict = device_verdict(dst->dev,
+				dst_rt6_info(dst)->rt6i_flags & RTF_LOCAL);
+	if (verdict != VERDICT_ELSEWHERE && ipv6_addr_any(&saddr) &&
+	    ipv6_dev_get_saddr(sock_net(from), dst->dev, &fl6.daddr,
+			       inet6_sk(from)->srcprefs, &saddr))
+		verdict = VERDICT_ELSEWHERE;
 	dst_release(dst);
 	name_set(&names->local, VMC_FAMILY_INET6, &saddr, 16, 0);
 	name_set(&names->remote, VMC_FAMILY_INET6, &fl6.daddr, 16, dport);
-	return is_circuit;
+	return verdict;
 }
 
 static bool route_addr(struct sock *sk, const struct sockaddr_storage *addr,
@@ -146,21 +161,27 @@ static bool route_addr(struct sock *sk, const struct sockaddr_storage *addr,
 {
 	const struct sockaddr_in6 *sin6 = (const void *)addr;
 	const struct sockaddr_in *sin = (const void *)addr;
+	const struct sock *tcp = vmc_sk(sk)->shadow->sk;
 
 	if (addr->ss_family == AF_INET && addr_bytes >= sizeof(*sin) &&
 	    sk->sk_family == AF_INET)
-		return route_inet(sk, sin->sin_addr.s_addr,
-				  ntohs(sin->sin_port), names);
+		return verdict_is_circuit(route_inet(tcp, IPPROTO_TCP,
+						     sin->sin_addr.s_addr,
+						     ntohs(sin->sin_port),
+						     names));
 	if (addr->ss_family != AF_INET6 || addr_bytes < SIN6_LEN_RFC2133 ||
 	    sk->sk_family != AF_INET6)
 		return false;
 	if (!ipv6_addr_v4mapped(&sin6->sin6_addr))
-		return route_inet6(sk, &sin6->sin6_addr,
-				   ntohs(sin6->sin6_port), names);
-	if (ipv6_only_sock(vmc_sk(sk)->shadow->sk))
+		return verdict_is_circuit(route_inet6(tcp, IPPROTO_TCP,
+						      &sin6->sin6_addr,
+						      ntohs(sin6->sin6_port),
+						      names));
+	if (ipv6_only_sock(tcp))
 		return false;
-	return route_inet(sk, sin6->sin6_addr.s6_addr32[3],
-			  ntohs(sin6->sin6_port), names);
+	return verdict_is_circuit(route_inet(tcp, IPPROTO_TCP,
+					     sin6->sin6_addr.s6_addr32[3],
+					     ntohs(sin6->sin6_port), names));
 }
 
 /**
@@ -202,6 +223,103 @@ bool vmc_route_may_listen(const struct sock *sk)
 
 	return net_eq(sock_net(sk), vmc_netdev_net()) &&
 	       (!bound || bound == vmc_netdev_ifindex());
+}
+
+/**
+ * vmc_route_has_hooks - whether BPF wants to see where datagrams go
+ *
+ * It hangs on UDP's own sendmsg.
+ */
+bool vmc_route_has_hooks(void)
+{
+	return cgroup_bpf_enabled(CGROUP_UDP4_SENDMSG) ||
+	       cgroup_bpf_enabled(CGROUP_UDP6_SENDMSG);
+}
+
+static void basis_take(const struct sock *sk, u32 bindings, bool is_inet,
+		       struct vmc_route_basis *ret_basis)
+{
+	ret_basis->is_known = true;
+	ret_basis->tos = READ_ONCE(inet_sk(sk)->tos);
+	ret_basis->table = is_inet ? rt_genid_ipv4(sock_net(sk)) :
+				     rt_genid_ipv6(sock_net(sk));
+	ret_basis->device = READ_ONCE(sk->sk_bound_dev_if);
+	ret_basis->mark = READ_ONCE(sk->sk_mark);
+	ret_basis->bindings = bindings;
+}
+
+/**
+ * vmc_route_is_current - whether what was learned still holds
+ * @sk: a datagram socket
+ * @bindings: how often it was bound or connected
+ * @basis: of what was learned
+ * @remote: about which name
+ */
+bool vmc_route_is_current(const struct sock *sk, u32 bindings,
+			  const struct vmc_route_basis *basis,
+			  const struct vmc_name *remote)
+{
+	struct vmc_route_basis now;
+
+	if (!READ_ONCE(basis->is_known))
+		return false;
+	basis_take(sk, bindings, remote->family == VMC_FAMILY_INET, &now);
+	return now.tos == basis->tos && now.table == basis->table &&
+	       now.device == basis->device && now.mark == basis->mark &&
+	       now.bindings == basis->bindings;
+}
+
+/* Options that send a datagram elsewhere, or from elsewhere. */
+static bool has_odd_options(const struct sock *sk)
+{
+	const struct ipv6_pinfo *np;
+
+	if (READ_ONCE(inet_sk(sk)->uc_index) ||
+	    rcu_access_pointer(inet_sk(sk)->inet_opt) ||
+	    sock_flag(sk, SOCK_LOCALROUTE))
+		return true;
+	if (sk->sk_family != AF_INET6)
+		return false;
+	np = inet6_sk(sk);
+	return READ_ONCE(np->ucast_oif) || np->sticky_pktinfo.ipi6_ifindex ||
+	       !ipv6_addr_any(&np->sticky_pktinfo.ipi6_addr) ||
+	       rcu_access_pointer(np->opt);
+}
+
+/**
+ * vmc_route_learn - which names does a plain datagram have, and why?
+ * @sk: a datagram socket, bound
+ * @bindings: how often it was bound or connected
+ * @remote: whom it sends to
+ * @ret_names: both
+ * @ret_basis: what that follows from
+ *
+ * May sleep.
+ *
+ * Return: false if it does not leave by circuit0, or for reasons that cannot
+ * be told.
+ */
+bool vmc_route_learn(const struct sock *sk, u32 bindings,
+		     const struct vmc_name *remote,
+		     struct vmc_names *ret_names,
+		     struct vmc_route_basis *ret_basis)
+{
+	bool is_inet = remote->family == VMC_FAMILY_INET;
+	u16 port = le16_to_cpu(remote->port);
+	enum verdict verdict;
+	__be32 daddr;
+
+	if (!net_eq(sock_net(sk), vmc_netdev_net()) || has_odd_options(sk))
+		return false;
+	basis_take(sk, bindings, is_inet, ret_basis);
+	memcpy(&daddr, remote->address, sizeof(daddr));
+	verdict = is_inet ? route_inet(sk, IPPROTO_UDP, daddr, port,
+				       ret_names) :
+			    route_inet6(sk, IPPROTO_UDP,
+					(const void *)remote->address, port,
+					ret_names);
+	ret_names->local.port = cpu_to_le16(inet_sk(sk)->inet_num);
+	return verdict == VERDICT_CIRCUIT0;
 }
 
 /**

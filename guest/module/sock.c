@@ -30,6 +30,7 @@
  *   e. poll() and system calls: hold the file, so close() has not run
  */
 #define pr_fmt(fmt) "vmcircuit: " fmt
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <net/inet_common.h>
 #include <net/ipv6.h>
@@ -356,13 +357,9 @@ static bool signal_has_space(struct sock *sk, struct vmc_circuit *circuit)
 	return true;
 }
 
-/**
- * vmc_sock_signal - a doorbell rang for a circuit
- * @circuit: under RCU, bottom halves off
- */
-void vmc_sock_signal(struct vmc_circuit *circuit)
+static void sock_signal(struct vmc_circuit *circuit)
 {
-	struct sock *sk = circuit->sk;
+	struct sock *sk = circuit->owner;
 
 	if (!sock_lock_for(sk, circuit))
 		return;
@@ -386,7 +383,7 @@ void vmc_sock_signal(struct vmc_circuit *circuit)
 static void sock_do_or_defer(struct vmc_circuit *circuit,
 			     enum vmc_deferred what, int error)
 {
-	struct sock *sk = circuit->sk;
+	struct sock *sk = circuit->owner;
 
 	local_bh_disable();
 	if (sock_lock_for(sk, circuit)) {
@@ -402,21 +399,40 @@ static void sock_do_or_defer(struct vmc_circuit *circuit,
 	local_bh_enable();
 }
 
-/**
- * vmc_sock_link_down - the peer of this circuit's link is gone
- * @circuit: under RCU
- */
-void vmc_sock_link_down(struct vmc_circuit *circuit)
+static void sock_link_down(struct vmc_circuit *circuit)
 {
 	sock_do_or_defer(circuit, VMC_DEFERRED_LINK_DOWN, 0);
 }
 
-/**
- * vmc_sock_reset - the switch broke this circuit
- * @circuit: under RCU
- * @error: positive errno
- */
-void vmc_sock_reset(struct vmc_circuit *circuit, int error)
+static void sock_reset(struct vmc_circuit *circuit, int error)
 {
 	sock_do_or_defer(circuit, VMC_DEFERRED_RESET, error);
 }
+
+static void name_show(struct seq_file *seq, const struct sock *sk, bool remote)
+{
+	const struct inet_sock *inet = inet_sk(sk);
+	u16 port = ntohs(remote ? inet->inet_dport : inet->inet_sport);
+
+	if (sk->sk_family == AF_INET6)
+		seq_printf(seq, "[%pI6c]:%u", remote ? &sk->sk_v6_daddr :
+			   &sk->sk_v6_rcv_saddr, port);
+	else
+		seq_printf(seq, "%pI4:%u", remote ? &inet->inet_daddr :
+			   &inet->inet_saddr, port);
+}
+
+static void sock_show_names(struct seq_file *seq,
+			    const struct vmc_circuit *circuit)
+{
+	name_show(seq, circuit->owner, false);
+	seq_putc(seq, ' ');
+	name_show(seq, circuit->owner, true);
+}
+
+const struct vmc_circuit_user vmc_sock_circuit_user = {
+	.signal		= sock_signal,
+	.link_down	= sock_link_down,
+	.reset		= sock_reset,
+	.show_names	= sock_show_names,
+};

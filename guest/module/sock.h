@@ -8,6 +8,7 @@
 #include "../../proto/wire.h"
 
 struct vmc_circuit;
+struct vmc_circuit_user;
 struct vmc_listener;
 struct vmc_mapping;
 
@@ -96,8 +97,7 @@ void vmc_sock_break(struct sock *sk, int error);
 void vmc_sock_let_go(struct sock *sk, bool abort);
 void vmc_sock_abandon(struct sock *sk);
 void vmc_sock_run_deferred(struct sock *sk);
-void vmc_sock_signal(struct vmc_circuit *circuit);
-void vmc_sock_link_down(struct vmc_circuit *circuit);
-void vmc_sock_reset(struct vmc_circuit *circuit, int error);
+
+extern const struct vmc_circuit_user vmc_sock_circuit_user;
 
 #endif /* VMC_SOCK_H */

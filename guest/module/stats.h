@@ -29,6 +29,13 @@ struct seq_file;
 	X(messages_received)		/* events other than KICK */ \
 	X(bytes_sent)			/* copied into rings */ \
 	X(bytes_received)		/* copied out of rings */ \
+	X(datagrams_sent)		/* put into rings */ \
+	X(datagrams_received)		/* taken out of rings, for a socket */ \
+	X(datagrams_refused)		/* taken out, not for the socket */ \
+	X(datagrams_unreachable)	/* no circuit was to be had for them */ \
+	X(datagrams_unsent)		/* given up: the ring stayed full */ \
+	X(datagrams_unsent_peer)	/* so peers say, of those for us */ \
+	X(datagrams_unread)		/* in a ring that the peer left */ \
 	X(lies)				/* impossible values in shared memory */ \
 	X(switch_lost)			/* heartbeat stopped */
 

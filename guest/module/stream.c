@@ -99,7 +99,7 @@ static int send_some(struct vmc_circuit *circuit, struct msghdr *msg)
 	if (!bytes)
 		return 0;
 	pagefault_disable();
-	copied = vmc_ring_copy_in(circuit, bytes, &msg->msg_iter);
+	copied = vmc_ring_copy_in(circuit, 0, bytes, &msg->msg_iter);
 	pagefault_enable();
 	if (!copied)
 		return -EFAULT;

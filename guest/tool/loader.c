@@ -131,7 +131,7 @@ int vmc_redirect_pin(const char *cgroup)
 	unlink(PIN_CONFIG NEW);
 	error = bpf_map__pin(redirect->maps.rodata, PIN_CONFIG NEW);
 	if (!error)
-		error = bpf_link__pin(redirect->links.redirect_stream,
+		error = bpf_link__pin(redirect->links.redirect_inet,
 				      PIN_LINK NEW);
 	if (!error && (rename(PIN_CONFIG NEW, PIN_CONFIG) ||
 		       rename(PIN_LINK NEW, PIN_LINK)))
@@ -203,7 +203,7 @@ int vmc_redirect_hold(const char *cgroup, int *ret_fd)
 	error = load(cgroup, &redirect);
 	if (error)
 		return error;
-	fd = fcntl(bpf_link__fd(redirect->links.redirect_stream),
+	fd = fcntl(bpf_link__fd(redirect->links.redirect_inet),
 		   F_DUPFD_CLOEXEC, 3);
 	if (fd < 0)
 		error = -errno;

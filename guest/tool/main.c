@@ -11,17 +11,17 @@
 #include "report.h"
 
 static const struct vmc_command commands[] = {
-	{ "up", "attach this guest and turn its TCP sockets into circuits",
+	{ "up", "attach this guest and turn its TCP and UDP sockets into circuits",
 	  "Usage: vmcircuit up [--cgroup PATH] [--timeout SECONDS]\n\n"
 	  "Loads the module, waits for the switch, gives circuit0 the addresses\n"
-	  "that the switch names, and redirects new TCP sockets to circuits.\n"
+	  "that the switch names, and redirects new TCP and UDP sockets to circuits.\n"
 	  "A second 'up' applies changed addresses and options.\n\n"
 	  "  --cgroup PATH      redirect only programs in this cgroup (v2) and\n"
 	  "                     below; PATH may be relative to its mount\n"
 	  "  --no-redirect      leave sockets alone; see 'vmcircuit run'\n"
 	  "  --timeout SECONDS  how long to wait for the switch, default 10\n",
 	  vmc_command_up },
-	{ "down", "new sockets are TCP again, circuit0 has no addresses",
+	{ "down", "new sockets are TCP and UDP again, circuit0 has no addresses",
 	  "Usage: vmcircuit down [--unload]\n\n"
 	  "Ends the redirect and takes circuit0 down. Open circuits go on.\n\n"
 	  "  --unload           unload the module too, unless it is in use\n",
@@ -30,7 +30,7 @@ static const struct vmc_command commands[] = {
 	  "Usage: vmcircuit status [--json]\n\n"
 	  "  --json             for programs\n",
 	  vmc_command_status },
-	{ "run", "run one command whose TCP sockets are circuits",
+	{ "run", "run one command whose TCP and UDP sockets are circuits",
 	  "Usage: vmcircuit run [--preload] COMMAND [ARGUMENT...]\n\n"
 	  "For guests whose redirect is off ('vmcircuit up --no-redirect') or\n"
 	  "does not cover COMMAND. Exits as COMMAND does.\n\n"
@@ -45,7 +45,7 @@ static const struct vmc_command commands[] = {
 static void print_help(void)
 {
 	puts("Usage: vmcircuit COMMAND [OPTION...]\n\n"
-	     "Circuits for this virtual machine's TCP sockets.\n");
+	     "Circuits for this virtual machine's TCP and UDP sockets.\n");
 	for (size_t i = 0; i < NR_COMMANDS; i++)
 		printf("  %-8s %s\n", commands[i].name, commands[i].summary);
 	puts("\n  --help, --version\n\n"

@@ -141,7 +141,7 @@ static void print_redirect(const struct facts *facts)
 	else
 		puts("redirect   whole guest");
 	if (facts->redirect_on && !facts->module.loaded)
-		puts("           but the module is not loaded: new TCP sockets fail, use 'vmcircuit up' or 'vmcircuit down'");
+		puts("           but the module is not loaded: new TCP and UDP sockets fail, use 'vmcircuit up' or 'vmcircuit down'");
 }
 
 static void print_counters(const struct facts *facts)

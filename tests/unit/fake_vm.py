@@ -53,7 +53,7 @@ class Event:
                   "segment_bytes flags pad peer"),
         LINK_DOWN: ("<II", "link generation"),
         OFFER: ("<IIIIQQIIII24s24s", "link slot generation pad tx_offset "
-                "rx_offset tx_bytes rx_bytes listener pad2 local remote"),
+                "rx_offset tx_bytes rx_bytes listener flags local remote"),
         CONNECTED: ("<IIIIQQIIII", "link slot generation pad tx_offset "
                     "rx_offset tx_bytes rx_bytes cookie pad2"),
         FAILED: ("<II", "cookie error"),
@@ -150,22 +150,23 @@ class Talker:
             return
         raise AssertionError(f"still connected, {event}")
 
-    def hello(self, version=1):
+    def hello(self, version=1, features=0):
         attach = self.expect(ATTACH)
         self.epoch = attach.epoch
-        self.send_hello(version)
+        self.send_hello(version, features)
         return self.expect(WELCOME)
 
-    def send_hello(self, version=1):
-        self.request(HELLO, struct.pack("<IIQQ", version, 0, 0, self.epoch))
+    def send_hello(self, version=1, features=0):
+        self.request(HELLO, struct.pack("<IIQQ", version, 0, features,
+                                        self.epoch))
 
     def listen(self, listener, address, port, v6only=0, tx=0, rx=0):
         self.request(LISTEN, struct.pack("<IB3x", listener, v6only) +
                      name(address, port) + struct.pack("<II", tx, rx))
         return self.expect(LISTENING, listener=listener).error
 
-    def connect(self, cookie, local, remote, tx=0, rx=0):
-        self.request(CONNECT, struct.pack("<IIII", cookie, tx, rx, 0) +
+    def connect(self, cookie, local, remote, tx=0, rx=0, flags=0):
+        self.request(CONNECT, struct.pack("<IIII", cookie, tx, rx, flags) +
                      name(*local) + name(*remote))
 
 

@@ -52,6 +52,14 @@ class GuestLies(Lies):
             a.close()
             self.vms.remove(a)
 
+    def test_flags_that_do_not_exist(self):
+        for flags in (2, 3, 0x80000000):
+            a = self.vm("a")
+            a.connect(1, (A, 1), (B, 80), flags=flags)
+            a.expect_gone()
+            a.close()
+            self.vms.remove(a)
+
     def test_cookie_in_use(self):
         a, _ = self.pair()
         a.connect(1, (A, 1), (B, 80))

@@ -65,7 +65,8 @@ def pytest_collection_modifyitems(config, items):
     Cases that end VMs or the switch come last, and those of the uplink, which
     have guests of their own, after all others.
     """
-    rough = ("test_switch.py", "test_hostile.py", "test_death.py",
+    rough = ("test_switch.py", "test_hostile.py", "test_datagram_hostile.py",
+             "test_death.py", "test_datagram_death.py",
              "test_uplink_death.py")
     items.sort(key=lambda item: (
         item.get_closest_marker("uplink") is not None,
