@@ -17,7 +17,7 @@
 
 /* What stands before each datagram. Writer: the producer. */
 struct vmc_record {
-	__le32	bytes;		/* of the datagram, at most VMC_DATAGRAM_MAX_BYTES */
+	__le32	bytes;		/* of the datagram */
 	__le32	pad;
 };
 VMC_SIZE_IS(struct vmc_record, VMC_RECORD_ALIGN);

@@ -159,10 +159,7 @@ void vmc_flow_update(struct vmc_flow *flow)
 		vmc_flow_finish(flow, false);
 }
 
-/*
- * Locked: everything that there is to do for a flow. Whoever was told that
- * nothing came has asked for a bell.
- */
+/* A bell rang, or a message came: do whatever there is to do. */
 static void flow_signal(struct vmc_circuit *circuit)
 {
 	struct vmc_flow *flow = circuit->owner;

@@ -51,7 +51,7 @@ static void netdev_setup(struct net_device *dev)
 	dev->max_mtu = NETDEV_MTU;
 	/* The switch gives addresses, nobody else. */
 	dev->priv_flags |= IFF_NO_QUEUE | IFF_NO_ADDRCONF;
-	/* A packet is never put on a wire, so nobody needs to sum or split it. */
+	/* No packet is put on a wire, so nobody needs to sum or split it. */
 	dev->features |= NETIF_F_SG | NETIF_F_FRAGLIST | NETIF_F_HIGHDMA |
 			 NETIF_F_HW_CSUM | NETIF_F_GSO_UDP_L4;
 	dev->pcpu_stat_type = NETDEV_PCPU_STAT_TSTATS;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The flows of a datagram socket that are ready. Rings are looked at, or ring: a
- * flow that brings datagrams is on its socket's ready list and rings no bell,
+ * The flows of a datagram socket that are ready. Rings are looked at, or ring:
+ * a flow that brings datagrams is on its socket's ready list and rings no bell,
  * and whoever finds the receive queue empty looks at those flows. One that is
  * found empty asks for a bell and leaves the list. If nobody looks the timer
- * does, so a datagram is in the queue, and who sleeps is woken, within two ticks
- * of the clock; many flows take turns.
+ * does, so a datagram is in the queue, and who sleeps is woken, within two
+ * ticks of the clock; many flows take turns.
  */
 #include <linux/udp.h>
 #include <net/sock.h>

@@ -2,9 +2,9 @@
 /*
  * Circuit or TCP? The route table decides: a route through circuit0 is a
  * circuit, a local destination is one if net.vmcircuit.local says so, all else
- * is TCP. For datagrams UDP asks it for each; here it is asked whether the next
- * ones need to. Whatever is odd about an address is left to TCP, which knows the
- * errno for it.
+ * is TCP. Whatever is odd about an address is left to TCP, which knows the
+ * errno for it. For datagrams UDP asks the table for each; here it is asked
+ * whether the next ones need to.
  */
 #include <linux/bpf-cgroup.h>
 #include <linux/sysctl.h>

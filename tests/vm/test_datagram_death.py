@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""VMs and switches that die under datagrams: nothing hangs, nothing is left, and
-the next datagram finds whoever is there again. The helpers in the guests are
+"""VMs and switches that die under datagrams: nothing hangs, nothing is left,
+and the next datagram finds whoever is there again. The helpers in the guests are
 those of datagram.py.
 """
 
