@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A benchmark: work that two programs do over each of some subjects."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long it may take. rounds are counted, warm-ups are not."""
+
+    rounds: int = 5
+    warmups: int = 1
+    seconds: float = 1.0
+    is_quick: bool = False
+
+
+FULL = Plan()
+QUICK = Plan(rounds=2, warmups=1, seconds=0.5, is_quick=True)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One setting of a benchmark, which all subjects go through in turns."""
+
+    label: str
+    size: int = None            # bytes of a message, or of a file
+    connections: int = None
+    options: dict = field(default_factory=dict, hash=False)
+
+
+@dataclass
+class Run:
+    """What one run gave: figures, and the work that costs are for.
+
+    figures: {metric: (value, unit)}. less: those of which less is better.
+    """
+
+    figures: dict
+    nr_bytes: int = 0
+    nr_trips: int = 0
+    less: tuple = ()
+
+
+class Benchmark:
+    """What all have; see bench/benchmarks/ for the real ones.
+
+    subjects: names, in the order of turns. baseline: the one that ratios are
+    to. limits: {metric: (place, metric) of a row of bench "limit"}. is_proved:
+    whether circuits are counted in each run.
+    """
+
+    name = ""
+    world = "pair"
+    subjects = ("circuits", "virtio-net")
+    baseline = "virtio-net"
+    limits = {}
+    is_quick = True
+    has_costs = False
+    is_proved = True
+
+    def takers(self, world):
+        """Who takes turns: the subjects that this world has."""
+        found = [world.subject(name) for name in self.subjects]
+        return [subject for subject in found if subject]
+
+    def cases(self, plan):
+        """The Cases, in order."""
+        raise NotImplementedError
+
+    def prepare(self, world, subjects, plan):
+        """Start servers, before the first case; the world stops them."""
+
+    def excuse(self, subject, case):
+        """Why a subject cannot do a case, or None."""
+
+    def once(self, world, subject, case, plan):
+        """One run; return a Run."""
+        raise NotImplementedError
