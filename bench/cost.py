@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.guest import BenchError
 from lab import place
 
 GIB, MIB = 1 << 30, 1 << 20
@@ -59,6 +60,9 @@ def device_interrupts(counts, device):
 
 def process_s(pid):
     """Processor time of a process, ended threads included, in seconds."""
+    if pid is None:
+        raise BenchError("a process whose time is measured has ended; see its "
+                         "log in build/bench/logs")
     # The kernel's number for the clock of a process, see clock_getcpuclockid.
     return time.clock_gettime((~pid << 3) | 2)
 
@@ -183,6 +187,8 @@ def between(before, after):
 
 def costs(spent, subject, nr_bytes=0, nr_trips=0):
     """{metric: (value, unit)} of the work: bytes, or else round trips."""
+    if subject.name == "native":
+        return {}
     if nr_bytes:
         great, great_name = nr_bytes / GIB, "GiB"
         small, small_name = nr_bytes / MIB, "MiB"
@@ -197,8 +203,7 @@ def costs(spent, subject, nr_bytes=0, nr_trips=0):
             continue
         table[f"cpu {who}"] = (seconds / great, f"s/{great_name}")
     table["cpu all"] = (sum(spent.cpu.values()) / great, f"s/{great_name}")
-    if subject.name != "native":
-        table["interrupts"] = (spent.irqs / small, f"1/{small_name}")
+    table["interrupts"] = (spent.irqs / small, f"1/{small_name}")
     if subject.is_circuit:
         table["doorbells"] = (spent.module.get("doorbells_sent", 0) / small,
                               f"1/{small_name}")

@@ -13,6 +13,12 @@ from lab import buildtree
 from lab.hypervisor import program
 
 CIRCUITS, PLAIN = "circuits", "plain"
+# Returns when they are gone, so that their ports are free.
+KILL = ('for pid; do while kill -KILL -- "-$pid"; do sleep 0.02; done; '
+        "done 2>/dev/null; true")
+# Of programs that stay, the last words are kept.
+SERVE = ('echo $$ >"/sys/fs/cgroup/$0/cgroup.procs" && log=$1 && shift && '
+         'exec "$@" >"$log" 2>&1')
 ENTER = 'echo $$ >"/sys/fs/cgroup/$0/cgroup.procs" && exec "$@"'
 LISTENING = "0A"
 
@@ -61,11 +67,18 @@ class Guest:
 
     def serve(self, *words, group=PLAIN, port=None, timeout=30):
         """Start a server that stays until stop(); wait until it listens."""
-        pid = self.vm.spawn(["sh", "-c", ENTER, group, *map(str, words)])
+        pid = self.vm.spawn(["sh", "-c", SERVE, group,
+                             self.log_path(words[0], port),
+                             *map(str, words)])
         self.servers.append(pid)
         if port:
             self.wait_listening(port, timeout)
         return pid
+
+    @staticmethod
+    def log_path(program_name, port=None):
+        """Where a server's output is, in the guest."""
+        return f"/tmp/{program_name.rpartition('/')[2]}-{port}.log"
 
     def wait_listening(self, port, timeout=30):
         # Listeners of circuits have a shadow in the kernel's own tables.
@@ -89,8 +102,7 @@ class Guest:
         """End the servers, with all that they started."""
         if self.servers:
             # Each is the leader of a session; what is gone is no fault.
-            self.run("sh", "-c", 'for pid; do kill -KILL -- "-$pid"; done '
-                     "2>/dev/null; true", "sh", *self.servers)
+            self.run("sh", "-c", KILL, "sh", *self.servers)
         self.servers = []
 
 

@@ -63,11 +63,17 @@ class Results:
             row["ratio_median"] = ratio
 
     def confine(self, row):
-        """The share of the limit, which is a row of bench 'limit'."""
+        """The share of the limit: of the same measurement by a subject, or
+        of a row of bench "limit", as (place, metric)."""
         name = row.get("limit")
-        other = self.rows_by_key.get(("limit", *name, None, None)) \
-            if name else None
-        if not other or other["unit"] != row["unit"]:
+        if isinstance(name, str):
+            key = (row["bench"], name, *(row[one] for one in KEYS[2:]))
+            name = (name, row["metric"])
+        else:
+            key = ("limit", *name, None, None) if name else None
+        other = self.rows_by_key.get(key)
+        if not other or other["subject"] == row["subject"] or \
+                other["unit"] != row["unit"]:
             row.pop("limit", None)
             return
         median = figure.summary(other["runs"])["median"]

@@ -22,8 +22,10 @@ class Turns:
         benchmark = self.benchmark
         try:
             benchmark.prepare(self.world, self.subjects, self.plan)
-            for case in benchmark.cases(self.plan):
-                self.take_case(case)
+            for number, case in enumerate(benchmark.cases(self.plan)):
+                # A quick run warms up once, with the first case.
+                is_warm = self.plan.is_quick and number
+                self.take_case(case, 0 if is_warm else self.plan.warmups)
             self.world.check()
         except (BenchError, LabError) as error:
             self.fail("the benchmark", error)
@@ -35,7 +37,7 @@ class Turns:
             {"bench": self.benchmark.name, "what": what, "why": str(error)})
         self.say(f"FAILED {self.benchmark.name}, {what}: {error}")
 
-    def take_case(self, case):
+    def take_case(self, case, warmups):
         able = []
         for subject in self.subjects:
             excuse = self.benchmark.excuse(subject, case)
@@ -48,7 +50,7 @@ class Turns:
             else:
                 able.append(subject)
         begin, told = time.monotonic(), {}
-        for number in range(-self.plan.warmups, self.plan.rounds):
+        for number in range(-warmups, self.plan.rounds):
             for subject in list(able):
                 try:
                     run = self.run(subject, case)

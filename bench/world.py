@@ -53,6 +53,7 @@ class World(contextlib.ExitStack):
             for subject in self.subjects:
                 self.callback(subject.stop)
             self.enter_context(self.cluster)
+            self.callback(self.save_logs)
             self.join()
         except BaseException:
             self.close()
@@ -102,6 +103,16 @@ class World(contextlib.ExitStack):
     def stop_servers(self):
         for place_ in (*self.guests, self.host):
             place_.stop()
+
+    def save_logs(self):
+        """Keep the logs of guests, switch and back-ends."""
+        kept = place.CHECKOUT / "build/bench/logs" / self.name
+        shutil.rmtree(kept, ignore_errors=True)
+        kept.mkdir(parents=True)
+        for directory in (self.cluster.state, self.directory):
+            for pattern in ("*.console", "*.log"):
+                for path in directory.glob(pattern):
+                    shutil.copy(path, kept)
 
     def check(self):
         """A kernel that complains has measured nothing."""

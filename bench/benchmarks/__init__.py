@@ -7,7 +7,8 @@ listed in its BENCHMARKS.
 
 import importlib
 
-NAMES = ("limit", "iperf3", "netperf")
+NAMES = ("limit", "iperf3", "netperf", "sockperf", "redis", "http", "place",
+         "file", "crowd", "queues", "uplink")
 
 # What the issue of the benchmarks names and nobody can measure yet.
 NOT_YET = tuple(

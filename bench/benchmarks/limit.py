@@ -92,8 +92,8 @@ class Limit(Benchmark):
         figures["TCP loopback"] = (iperf3.parse(out)[0], "bytes/s")
         for test, metric, unit in LOOPBACK_TESTS:
             out = subject.execute("netperf", "-H", LOOPBACK, "-p",
-                                  NETPERF_PORT, "-4", "-t", test, "-l", 1,
-                                  "-P", 0, "-v", 0)
+                                  NETPERF_PORT, "-4", "-t", test, "-l",
+                                  netperf.length(test, seconds), "-P", 0, "-v", 0)
             figures[metric] = (netperf.parse(out), unit)
         return Run(figures)
 
