@@ -7,6 +7,7 @@ counter a subject does not have is left out.
 """
 
 import json
+import os
 import re
 import subprocess
 import time
@@ -16,6 +17,7 @@ from pathlib import Path
 from bench.guest import BenchError
 from lab import place
 
+CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 GIB, MIB = 1 << 30, 1 << 20
 CTL = place.CHECKOUT / "build/ctl/vmcircuitctl"
 GUEST_FILES = ("/proc/interrupts", "/proc/net/vmcircuit/stats",
@@ -76,6 +78,14 @@ def processors_s(pid):
     return total
 
 
+def machine_busy_s():
+    """Processor time of everything on the host since its start."""
+    with open("/proc/stat") as file:
+        user, nice, system, idle, iowait, irq, softirq = map(
+            int, file.readline().split()[1:8])
+    return (user + nice + system + irq + softirq) / CLOCK_TICKS
+
+
 @dataclass
 class Sample:
     """All counters at a moment."""
@@ -88,6 +98,8 @@ class Sample:
     octets_out: int = 0
     octets_tap: int = 0                             # both directions
     circuits: int = 0
+    clock_s: float = 0
+    busy_s: float = 0                               # of the whole machine
 
 
 def add(total, more):
@@ -125,7 +137,7 @@ class Meter:
                             "passt": "eth1"}.get(subject.name, "eth0"))
 
     def read(self):
-        sample = Sample()
+        sample = Sample(clock_s=time.monotonic(), busy_s=machine_busy_s())
         for guest, drivers in zip(self.world.guests, self.drivers):
             self.read_guest(sample, guest, drivers)
         add(sample.cpu, {"backend": sum(
@@ -182,7 +194,18 @@ def between(before, after):
         minus(after.cpu, before.cpu), minus(after.module, before.module),
         minus(after.switch, before.switch),
         *(getattr(after, name) - getattr(before, name) for name in
-          ("irqs", "octets_in", "octets_out", "octets_tap", "circuits")))
+          ("irqs", "octets_in", "octets_out", "octets_tap", "circuits",
+           "clock_s", "busy_s")))
+
+
+def elsewhere(spent):
+    """Processors that others kept busy meanwhile, who may have disturbed.
+
+    What the host's kernel does outside of processes, and this program itself,
+    is among them.
+    """
+    return max(0.0, (spent.busy_s - sum(spent.cpu.values()))
+               / spent.clock_s)
 
 
 def costs(spent, subject, nr_bytes=0, nr_trips=0):

@@ -21,6 +21,8 @@ class Results:
         self.rows_by_key = {}
         # What a peer cannot do here, what is not built, and what went wrong.
         self.missing, self.not_yet, self.failures = [], [], []
+        # Processors that others used, one number a run.
+        self.disturbances = []
 
     def add(self, bench, subject, metric, value, unit, size=None,
             connections=None, better="more", baseline=None, limit=None):
@@ -81,9 +83,18 @@ class Results:
         row["limit_median"] = median
         row["limit_share"] = row["median"] / median
 
+    def disturbance(self):
+        """Processors that others used during runs: median and maximum."""
+        if not self.disturbances:
+            return None
+        whole = figure.summary(self.disturbances)
+        return {"unit": "processors", "median": round(whole["median"], 2),
+                "max": round(whole["max"], 2)}
+
     def write(self, path, about):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(
-            {**about, "results": self.rows(), "missing": self.missing,
+            {**about, "disturbance": self.disturbance(),
+             "results": self.rows(), "missing": self.missing,
              "not_yet": self.not_yet, "failures": self.failures},
             indent=1, ensure_ascii=False) + "\n")

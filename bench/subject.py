@@ -26,6 +26,8 @@ class Subject:
 
     def __init__(self):
         self.missing = None
+        # What it cannot do though it is here, likewise.
+        self.unable = None
 
     def devices(self, world, vm):
         """Called before a VM starts: more words for its hypervisor."""

@@ -71,6 +71,16 @@ def lines_of(rows):
         yield "| " + " | ".join(line[index] for index in used) + " |"
 
 
+def disturbed(results):
+    """The line that tells how far to trust the figures."""
+    found = results.disturbance()
+    if not found:
+        return []
+    return [f"- Used by other processes (and by the host's kernel outside of "
+            f"processes) during runs: {found['median']} processors (median), "
+            f"{found['max']} (most)"]
+
+
 def markdown(about, results):
     """The whole of doc/benchmarks.md."""
     machine = about["machine"]
@@ -91,6 +101,7 @@ def markdown(about, results):
         f"- Machine: {machine['processors']} × {machine['processor']}, "
         f"{machine['memory_gib']} GiB, Linux {machine['kernel']}; guests "
         f"run under {machine['accelerator']}",
+        *disturbed(results),
         "- Versions: " + ", ".join(
             f"{name} {version}"
             for name, version in about["versions"].items()), ""]

@@ -3,7 +3,7 @@
 
 import time
 
-from bench.cost import Meter, between, costs
+from bench.cost import Meter, between, costs, elsewhere
 from bench.guest import BenchError
 from lab.report import LabError
 
@@ -76,6 +76,8 @@ class Turns:
         before = meter.read()
         run = self.benchmark.once(self.world, subject, case, self.plan)
         spent = between(before, meter.read())
+        if subject.name != "native":
+            self.results.disturbances.append(elsewhere(spent))
         if self.benchmark.is_proved and \
                 (spent.circuits > 0) != subject.is_circuit:
             raise BenchError(f"it ran over {spent.circuits} circuits")

@@ -14,7 +14,7 @@ from bench.guest import BenchError, Guest, Host
 from lab import buildtree, place
 from lab.cluster import Cluster
 
-PROGRAMS = ("limit", "crowd", "touch")
+PROGRAMS = ("limit", "crowd", "vmc-touch")
 BUILT = place.CHECKOUT / "build/guest/tool/bench"
 MEMORY_MIB = 1024
 HUGE_PAGES = 4

@@ -84,7 +84,7 @@ class Limit(Benchmark):
         seconds = SHORT_S * plan.seconds
         figures = {metric: parse(subject.own("limit", what, seconds))
                    for what, metric in WHAT.items()}
-        touched = parse_touch(subject.own("touch", "memory", seconds))
+        touched = parse_touch(subject.own("vmc-touch", "memory", seconds))
         for how, metric in TOUCH.items():
             figures[metric] = (touched[how], "bytes/s")
         out = subject.execute("iperf3", "-c", LOOPBACK, "-p", IPERF_PORT,

@@ -32,9 +32,9 @@ class Touch(Benchmark):
     def once(self, world, subject, case, plan):
         port = subject.port(TOUCH_PORT)
         words = [] if subject.name == "mapped" else ["-c"]
-        consumer = world.serve(subject, "touch", "listen", *words, port,
+        consumer = world.serve(subject, "vmc-touch", "listen", *words, port,
                                port=port)
-        out = world.client.run("touch", "send", *words,
+        out = world.client.run("vmc-touch", "send", *words,
                                subject.address(world), port, plan.seconds,
                                group=subject.group)
         world.server.wait_end(consumer)

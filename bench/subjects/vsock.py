@@ -20,6 +20,11 @@ SUITE = "forky"
 PACKAGE = "vhost-device-vsock"
 FIRST_CID = 3
 START_TIMEOUT_S = 5
+PROGRAMS = {"iperf3": ("iperf3", "--help"), "netperf": ("netperf", "-h"),
+            "sockperf": ("sockperf", "help"),
+            "redis-benchmark": ("redis-benchmark", "--help"),
+            "wrk": ("wrk", "--help"), "nginx": ("nginx", "-h"),
+            "scp": ("scp", "-h")}
 ANY_CID = 0xffffffff
 TRIAL_PORT = 7000
 SMALL_BYTES, LARGE_BYTES = 2048, 64 << 10
@@ -108,7 +113,22 @@ class Vsock(Subject):
         except BenchError as error:
             self.missing = ("the guest has no virtio-vsock", str(error))
             return
+        self.find_programs(world)
         self.try_large(world)
+
+    def find_programs(self, world):
+        """Which programs of other benchmarks can use it, by their own help."""
+        helps = " ".join(f"{name}={self.mentions(world, *words)}" for
+                         name, words in PROGRAMS.items())
+        self.unable = ("only crowd is measured: the other programs open no "
+                       "AF_VSOCK sockets", f"lines of --help with vsock: "
+                       f"{helps}")
+
+    @staticmethod
+    def mentions(world, *words):
+        return world.client.run(
+            "sh", "-c", '"$@" 2>&1 </dev/null | grep -ci vsock; true', "sh",
+            *words).strip()
 
     def try_large(self, world):
         """vhost-device-vsock 0.3.0 loses what one call sends if it is more
