@@ -34,6 +34,9 @@
 #define NR_EVENTS	256
 #define VSOCK_PREFIX	"vsock:"
 #define LOOK_US		20000
+/* Connections that are being made at the same time, and how long to wait. */
+#define NR_DIALLED	64
+#define DIAL_MS		30000
 
 enum use { USE_NONE = 0, USE_SEND = 'S', USE_ASK = 'A', USE_HOLD = 'H' };
 
@@ -83,12 +86,6 @@ static void watch(int epoll, int how, struct connection *connection,
 
 	if (epoll_ctl(epoll, how, connection->fd, &event))
 		err(1, "epoll_ctl");
-}
-
-static void make_nonblocking(int fd)
-{
-	if (fcntl(fd, F_SETFL, O_NONBLOCK))
-		err(1, "fcntl");
 }
 
 /* The server -------------------------------------------------------------- */
@@ -175,24 +172,60 @@ static void serve(const char *address, const char *port)
 
 /* The client -------------------------------------------------------------- */
 
+/* Begins to connect; what it becomes is told by epoll. */
+static void begin_dial(int epoll, struct connection *connection,
+		       const struct sockaddr_storage *name,
+		       socklen_t name_bytes)
+{
+	connection->fd = socket(name->ss_family,
+				SOCK_STREAM | SOCK_NONBLOCK, 0);
+	if (connection->fd < 0)
+		err(1, "socket");
+	if (connect(connection->fd, (const struct sockaddr *)name,
+		    name_bytes) && errno != EINPROGRESS)
+		err(1, "connect");
+	watch(epoll, EPOLL_CTL_ADD, connection, EPOLLOUT);
+}
+
+/* Says what the connection is for. */
+static void end_dial(int epoll, struct connection *connection)
+{
+	socklen_t error_bytes = sizeof(int);
+	int error = 0;
+
+	if (getsockopt(connection->fd, SOL_SOCKET, SO_ERROR, &error,
+		       &error_bytes) || error)
+		errx(1, "connect: %s", strerror(error));
+	if (send(connection->fd, &connection->use, 1, MSG_NOSIGNAL) != 1)
+		err(1, "the first byte");
+	epoll_ctl(epoll, EPOLL_CTL_DEL, connection->fd, NULL);
+}
+
 static struct connection *dial_all(const char *address, const char *port,
 				   size_t nr, char use)
 {
 	struct connection *all = calloc(nr, sizeof(*all));
+	struct epoll_event events[NR_DIALLED];
+	size_t begun = 0, done = 0;
 	struct sockaddr_storage name;
 	socklen_t name_bytes = resolve(address, port, &name);
+	int epoll = epoll_create1(0), ready;
 
 	if (!all)
 		err(1, "memory");
-	for (size_t i = 0; i < nr; i++) {
-		all[i].use = use;
-		all[i].fd = socket(name.ss_family, SOCK_STREAM, 0);
-		if (all[i].fd < 0 ||
-		    connect(all[i].fd, (struct sockaddr *)&name, name_bytes) ||
-		    send(all[i].fd, &use, 1, MSG_NOSIGNAL) != 1)
-			err(1, "connection %zu to %s", i + 1, address);
-		make_nonblocking(all[i].fd);
+	while (done < nr) {
+		for (; begun < nr && begun - done < NR_DIALLED; begun++) {
+			all[begun].use = use;
+			begin_dial(epoll, &all[begun], &name, name_bytes);
+		}
+		ready = epoll_wait(epoll, events, NR_DIALLED, DIAL_MS);
+		if (!ready)
+			errx(1, "%zu of %zu connections stand after %d ms without another",
+			     done, nr, DIAL_MS);
+		for (int i = 0; i < ready; i++, done++)
+			end_dial(epoll, events[i].data.ptr);
 	}
+	close(epoll);
 	return all;
 }
 
