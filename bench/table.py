@@ -33,14 +33,14 @@ def cells(row):
         if "limit_share" in row else ""
     return [row["metric"], size_of(row["size"]),
             "" if row["connections"] is None else str(row["connections"]),
-            row["subject"], shown(row["median"], unit),
+            row["subject"], str(len(row["runs"])), shown(row["median"], unit),
             f"{shown(row['min'])} … {shown(row['max'])}"
             if unit not in ("bytes/s", "bytes") else
             f"{shown(row['min'], unit)} … {shown(row['max'], unit)}",
             ratio, share]
 
 
-TITLES = ("what", "size", "connections", "subject", "median", "min … max",
+TITLES = ("what", "size", "connections", "subject", "runs", "median", "min … max",
           "ratio", "share of limit")
 
 
@@ -88,8 +88,10 @@ def markdown(about, results):
         "# Benchmarks", "",
         "Written by `make bench`; every figure is measured. In each round the "
         "subjects take turns",
-        f"(A B A B …); there are {about['rounds']} rounds after a warm-up. "
-        "*ratio* is the median of the ratios pair by",
+        f"(A B A B …); there are {about['rounds']} rounds"
+        + (" without a warm-up. " if about["mode"] == "quick" else
+           " after a warm-up. ")
+        + "*ratio* is the median of the ratios pair by",
         "pair; *share of limit* is what the median reaches of what the "
         "machine can do without a",
         "network, measured in the same run (section “limit”). Costs are "

@@ -11,9 +11,9 @@ from lab.report import LabError
 class Turns:
     """Goes through a benchmark in a world, and notes runs in results."""
 
-    def __init__(self, world, benchmark, plan, results, say):
+    def __init__(self, world, benchmark, plan, schedule, results, say):
         self.world, self.benchmark, self.plan = world, benchmark, plan
-        self.results, self.say = results, say
+        self.schedule, self.results, self.say = schedule, results, say
         self.subjects = benchmark.takers(world)
         self.meters = {}
 
@@ -22,10 +22,9 @@ class Turns:
         benchmark = self.benchmark
         try:
             benchmark.prepare(self.world, self.subjects, self.plan)
-            for number, case in enumerate(benchmark.cases(self.plan)):
-                # A quick run warms up once, with the first case.
-                is_warm = self.plan.is_quick and number
-                self.take_case(case, 0 if is_warm else self.plan.warmups)
+            for case in benchmark.cases(self.plan):
+                self.schedule.enter(benchmark)
+                self.take_case(case)
             self.world.check()
         except (BenchError, LabError) as error:
             self.fail("the benchmark", error)
@@ -37,7 +36,7 @@ class Turns:
             {"bench": self.benchmark.name, "what": what, "why": str(error)})
         self.say(f"FAILED {self.benchmark.name}, {what}: {error}")
 
-    def take_case(self, case, warmups):
+    def take_case(self, case):
         able = []
         for subject in self.subjects:
             excuse = self.benchmark.excuse(subject, case)
@@ -50,7 +49,9 @@ class Turns:
             else:
                 able.append(subject)
         begin, told = time.monotonic(), {}
-        for number in range(-warmups, self.plan.rounds):
+        for number in range(-self.plan.warmups, self.plan.rounds):
+            if number >= self.plan.fewest_rounds and self.schedule.is_late():
+                break
             for subject in list(able):
                 try:
                     run = self.run(subject, case)

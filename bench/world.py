@@ -13,10 +13,12 @@ import shutil
 from bench.guest import BenchError, Guest, Host
 from lab import buildtree, place
 from lab.cluster import Cluster
+from lab.report import LabError, warn
 
 PROGRAMS = ("limit", "crowd", "vmc-touch")
 BUILT = place.CHECKOUT / "build/guest/tool/bench"
 MEMORY_MIB = 1024
+BOOTS = 3
 HUGE_PAGES = 4
 VIRTIO_HOST = "10.78.0.254"
 TROUBLE = re.compile(r"WARNING:|BUG:|Oops|Call Trace|Kernel panic|"
@@ -52,13 +54,24 @@ class World(contextlib.ExitStack):
             self.callback(shutil.rmtree, self.directory)
             for subject in self.subjects:
                 self.callback(subject.stop)
-            self.enter_context(self.cluster)
+            self.boot()
             self.callback(self.save_logs)
             self.join()
         except BaseException:
             self.close()
             raise
         return self
+
+    def boot(self):
+        """Under emulation a kernel of several processors now and then dies of
+        its own patched code (an int3 that another processor saw too long)."""
+        for tries_left in reversed(range(BOOTS)):
+            try:
+                return self.enter_context(self.cluster)
+            except LabError as error:
+                if not tries_left:
+                    raise
+                warn(f"booting again: {str(error).splitlines()[0]}")
 
     def join(self):
         """Take the guests over and make the subjects ready."""

@@ -4,7 +4,7 @@
 from bench.benchmark import Benchmark, Case, Run
 
 PORT = 2222
-FILE_BYTES, QUICK_BYTES = 32 << 20, 8 << 20
+FILE_BYTES = 32 << 20
 # Nothing of this leaves the guests, which are gone afterwards.
 OPTIONS = ("-q", "-o", "StrictHostKeyChecking=no", "-o",
            "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
@@ -15,17 +15,15 @@ TIMED = ('begin=$(date +%s%N) && scp "$@" && '
 
 class Scp(Benchmark):
     name = "scp"
+    is_quick = False
     has_costs = True
 
-    def size(self, plan):
-        return QUICK_BYTES if plan.is_quick else FILE_BYTES
-
     def cases(self, plan):
-        return [Case("a file", self.size(plan), 1)]
+        return [Case("a file", FILE_BYTES, 1)]
 
     def prepare(self, world, subjects, plan):
         client, server = world.client, world.server
-        client.run("sh", "-c", f"head -c {self.size(plan)} /dev/urandom "
+        client.run("sh", "-c", f"head -c {FILE_BYTES} /dev/urandom "
                    ">/tmp/file && rm -f /tmp/key && "
                    "ssh-keygen -q -t ed25519 -N '' -f /tmp/key")
         server.run("sh", "-c", "mkdir -p -m 700 /root/.ssh /run/sshd && "

@@ -64,6 +64,9 @@ class Limit(Benchmark):
     baseline = None
     is_proved = False
 
+    def nr_takers(self):
+        return 4        # two places, and much to do in each
+
     def takers(self, world):
         guest = world.client
         return [

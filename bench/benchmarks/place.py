@@ -14,7 +14,7 @@ TOUCH_PORT, SERVE_PORT, SPIN_PORT, COPY_PORT = 5300, 5301, 5302, 5303
 BLOCK_BYTES = 256 << 10         # of touch.c
 REQUEST_BYTES = 64
 SPIN_US = 1000
-FILE_BYTES, QUICK_BYTES = 64 << 20, 8 << 20
+FILE_BYTES = 64 << 20
 SUBJECTS = ("mapped", "virtio-net")
 
 
@@ -51,8 +51,10 @@ class Serve(Benchmark):
     ports = {"sleeping": SERVE_PORT, "spinning": SPIN_PORT}
 
     def cases(self, plan):
-        return [Case(how, REQUEST_BYTES, 1, {"how": how})
-                for how in self.ports]
+        # Spinning needs both processors for itself: on a busy machine it takes
+        # long and shows nothing.
+        ports = ["sleeping"] if plan.is_quick else self.ports
+        return [Case(how, REQUEST_BYTES, 1, {"how": how}) for how in ports]
 
     def words(self, case):
         return ["-s", SPIN_US] if case.options["how"] == "spinning" else []
@@ -80,16 +82,14 @@ class Copy(Benchmark):
     """vmc-cp: a file to the ring, and from the ring to a file."""
 
     name = "vmc-cp"
+    is_quick = False
     subjects = SUBJECTS
 
-    def size(self, plan):
-        return QUICK_BYTES if plan.is_quick else FILE_BYTES
-
     def cases(self, plan):
-        return [Case("a file", self.size(plan), 1)]
+        return [Case("a file", FILE_BYTES, 1)]
 
     def prepare(self, world, subjects, plan):
-        world.client.run("sh", "-c", f"head -c {self.size(plan)} "
+        world.client.run("sh", "-c", f"head -c {FILE_BYTES} "
                          "/dev/urandom >/tmp/file")
 
     def once(self, world, subject, case, plan):

@@ -51,6 +51,7 @@ class Redis(Benchmark):
 
 class Pipelined(Redis):
     name = "redis pipelined"
+    is_quick = False
 
     def cases(self, plan):
         return [Case("pipelined", VALUE_BYTES, CONNECTIONS)]

@@ -48,6 +48,8 @@ class Passt(Subject):
         return world.directory / "passt.sock"
 
     def start(self, world, vm):
+        self.stop()         # of a boot before that failed
+        self.socket(world, vm).unlink(missing_ok=True)
         state = world.directory
         self.daemon = Daemon("passt", state / "passt.pid", state / "passt.log",
                              self.socket(world, vm))

@@ -12,7 +12,8 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.realpath(__file__)))))
 
 from bench import benchmarks, cost, figure, plot, subjects, table  # noqa: E402
-from bench.benchmark import FULL, QUICK                 # noqa: E402
+from bench.benchmark import FULL, QUICK, Benchmark, Case, Plan, \
+    Schedule                                            # noqa: E402
 from bench.benchmarks import crowd, http, iperf3, limit, netperf, redis, \
     sockperf                                            # noqa: E402
 from bench.guest import BenchError                      # noqa: E402
@@ -264,6 +265,22 @@ class Rows(unittest.TestCase):
         self.assertEqual(lines["circuits"], [(64, 10, 6, 40)])
         text = plot.script(plot.Plot("t", "bytes/s", "bytes", lines))
         self.assertEqual(text.count("title \"virtio-net\""), 1)
+
+
+class Time(unittest.TestCase):
+    def test_a_case_is_late_when_its_share_of_the_budget_is_over(self):
+        class Two(Benchmark):
+            def cases(self, plan):
+                return [Case("a"), Case("b")]
+
+        clock = iter((1000, 1040, 1060, 1099, 1101))
+        schedule = Schedule([Two()], Plan(budget_s=100), lambda: next(clock))
+        schedule.enter(Two())
+        self.assertEqual([schedule.is_late(), schedule.is_late()],
+                         [False, True])
+        schedule.enter(Two())
+        self.assertEqual([schedule.is_late(), schedule.is_late()],
+                         [False, True])
 
 
 class Lists(unittest.TestCase):
