@@ -60,12 +60,14 @@ class Run:
     """What one run gave: figures, and the work that costs are for.
 
     figures: {metric: (value, unit)}. less: those of which less is better.
+    costs: likewise, of which less is always better; the turns add them.
     """
 
     figures: dict
     nr_bytes: int = 0
     nr_trips: int = 0
     less: tuple = ()
+    costs: dict = field(default_factory=dict)
 
 
 class Benchmark:

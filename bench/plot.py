@@ -38,11 +38,16 @@ def quoted(text):
     return str(text).replace("\\", "\\\\").replace('"', '\\"')
 
 
+def placed(where):
+    """A place on the axis: a number, or the label of a group of bars."""
+    return where if isinstance(where, int) else f'"{quoted(where)}"'
+
+
 def data_of(plot):
     """gnuplot's data blocks, one a subject."""
     text = ""
     for number, points in enumerate(plot.lines.values()):
-        rows = "".join(f'"{quoted(point[0])}" {point[1]} {point[2]} '
+        rows = "".join(f"{placed(point[0])} {point[1]} {point[2]} "
                        f"{point[3]}\n" for point in points)
         text += f"$data{number} << END\n{rows}END\n"
     return text
@@ -67,10 +72,9 @@ def script(plot):
     if plot.is_bars:
         text += "set style data histograms\nset yrange [0:*]\n"
     else:
-        text += (f'set logscale xy\nset xlabel "{quoted(plot.axis)}"\n'
-                 'set xtics rotate by -30\nset format x "%.0b%B"\n'
-                 if "bytes" in plot.axis else
-                 f'set logscale xy\nset xlabel "{quoted(plot.axis)}"\n')
+        text += f'set logscale xy\nset xlabel "{quoted(plot.axis)}"\n'
+        if "bytes" in plot.axis:
+            text += 'set logscale x 4\nset format x "%.0b%BB"\n'
     return text + "plot " + ", ".join(styles) + "\n"
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What was measured: rows, each the runs of one figure, and results.json.
 
-A row has `bench`, `subject`, `metric`, `size`, `connections`, `unit`, `better`
-("more" or "less"), `runs`, `median`, `min` and `max`; beside a baseline
+A row has `bench`, `subject`, `metric`, `size`, `connections`, `unit`, `kind`
+("figure" or "cost"), `better` ("more" or "less"), `runs`, `median`, `min` and `max`; beside a baseline
 `versus` and `ratio_median`; and with a limit `limit`, `limit_median` and
 `limit_share`. Nothing but what was measured gets into it.
 """
@@ -25,12 +25,13 @@ class Results:
         self.disturbances = []
 
     def add(self, bench, subject, metric, value, unit, size=None,
-            connections=None, better="more", baseline=None, limit=None):
+            connections=None, better="more", kind="figure", baseline=None,
+            limit=None):
         """Note one run. baseline: the subject that ratios are to."""
         key = (bench, subject, metric, size, connections)
         row = self.rows_by_key.setdefault(key, {
-            **dict(zip(KEYS, key)), "unit": unit, "better": better,
-            "runs": [], "versus": baseline, "limit": limit})
+            **dict(zip(KEYS, key)), "unit": unit, "kind": kind,
+            "better": better, "runs": [], "versus": baseline, "limit": limit})
         row["runs"].append(value)
 
     def find(self, **wanted):
@@ -98,3 +99,22 @@ class Results:
              "results": self.rows(), "missing": self.missing,
              "not_yet": self.not_yet, "failures": self.failures},
             indent=1, ensure_ascii=False) + "\n")
+
+
+class Recorded(Results):
+    """What results.json has, to be shown again. about: all but the rows."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.about = json.loads(path.read_text())
+        self.recorded = self.about.pop("results")
+        self.recorded_disturbance = self.about.pop("disturbance")
+        self.missing = self.about.pop("missing")
+        self.not_yet = self.about.pop("not_yet")
+        self.failures = self.about.pop("failures")
+
+    def rows(self):
+        return self.recorded
+
+    def disturbance(self):
+        return self.recorded_disturbance

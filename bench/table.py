@@ -108,8 +108,8 @@ def markdown(about, results):
             f"{name} {version}"
             for name, version in about["versions"].items()), ""]
     lines += ["| subject | what it is |", "| --- | --- |"]
-    lines += [f"| {name} | {title} |"
-              for name, title in about["subjects"].items()]
+    lines += [f"| {name} | {'; '.join(titles)} |"
+              for name, titles in about["subjects"].items()]
     for bench, rows in grouped(results):
         lines += ["", f"## {bench}", "", *lines_of(rows)]
     lines += ["", "## What could not run", ""]
@@ -132,9 +132,7 @@ def short(results):
         if bench == "limit":
             continue
         for row in rows:
-            if "ratio_median" not in row or "/MiB" in row["unit"] or \
-                    "GiB" in row["unit"] or "trips" in row["unit"][5:] or \
-                    row["unit"] == "copies/byte":
+            if "ratio_median" not in row or row["kind"] == "cost":
                 continue
             what = " ".join(filter(None, (
                 bench, row["metric"], size_of(row["size"]),

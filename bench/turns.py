@@ -83,19 +83,23 @@ class Turns:
                 (spent.circuits > 0) != subject.is_circuit:
             raise BenchError(f"it ran over {spent.circuits} circuits")
         if self.benchmark.has_costs:
-            more = costs(spent, subject, run.nr_bytes, run.nr_trips)
-            run.less = (*run.less, *more)
-            run.figures.update(more)
+            run.costs = costs(spent, subject, run.nr_bytes, run.nr_trips)
         return run
 
     def note(self, subject, case, run):
-        for metric, (value, unit) in run.figures.items():
-            self.results.add(
-                self.benchmark.name, subject.name, metric, value, unit,
-                size=case.size, connections=case.connections,
-                better="less" if metric in run.less else "more",
-                baseline=self.benchmark.baseline,
-                limit=self.benchmark.limits.get(metric))
+        for metric, figure in run.figures.items():
+            self.add(subject, case, metric, figure,
+                     better="less" if metric in run.less else "more",
+                     limit=self.benchmark.limits.get(metric))
+        for metric, figure in run.costs.items():
+            self.add(subject, case, metric, figure, better="less",
+                     kind="cost")
+
+    def add(self, subject, case, metric, figure, **more):
+        value, unit = figure
+        self.results.add(self.benchmark.name, subject.name, metric, value,
+                         unit, size=case.size, connections=case.connections,
+                         baseline=self.benchmark.baseline, **more)
 
     def tell(self, case, told, seconds):
         """One line for the person who waits: the first figure."""
