@@ -2,8 +2,8 @@
 """Where measured programs run: a guest, or the host.
 
 In a guest there are two cgroups. Sockets of the one are redirected to circuits,
-those of the other are the kernel's own TCP, untouched; so both kinds of programs
-run beside each other and nothing is switched between turns.
+those of the other are the kernel's own TCP, untouched; so both kinds of
+programs run beside each other and nothing is switched between turns.
 """
 
 import subprocess

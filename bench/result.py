@@ -2,9 +2,9 @@
 """What was measured: rows, each the runs of one figure, and results.json.
 
 A row has `bench`, `subject`, `metric`, `size`, `connections`, `unit`, `kind`
-("figure" or "cost"), `better` ("more" or "less"), `runs`, `median`, `min` and `max`; beside a baseline
-`versus` and `ratio_median`; and with a limit `limit`, `limit_median` and
-`limit_share`. Nothing but what was measured gets into it.
+("figure" or "cost"), `better` ("more" or "less"), `runs`, `median`, `min` and
+`max`; beside a baseline `versus` and `ratio_median`; and with a limit `limit`,
+`limit_median` and `limit_share`. Nothing but what was measured gets into it.
 """
 
 import json

@@ -40,8 +40,8 @@ def cells(row):
             ratio, share]
 
 
-TITLES = ("what", "size", "connections", "subject", "runs", "median", "min … max",
-          "ratio", "share of limit")
+TITLES = ("what", "size", "connections", "subject", "runs", "median",
+          "min … max", "ratio", "share of limit")
 
 
 def grouped(results):

@@ -25,7 +25,8 @@ def parse(text):
     latencies = {part: float(value) * MICROSECONDS[unit]
                  for part, value, unit in re.findall(
                      r"^\s+(\d+)%\s+([\d.]+)(us|ms|s)\s*$", text, re.M)}
-    if not {"50", "99"} <= set(latencies) or not rate or not float(rate[1]) or failed:
+    if failed or not {"50", "99"} <= set(latencies) or not rate or \
+            not float(rate[1]):
         raise BenchError(f"wrk said: {(failed or [text.strip()[-300:]])[0]}")
     return float(rate[1]), latencies["50"], latencies["99"]
 

@@ -96,7 +96,8 @@ class Limit(Benchmark):
         for test, metric, unit in LOOPBACK_TESTS:
             out = subject.execute("netperf", "-H", LOOPBACK, "-p",
                                   NETPERF_PORT, "-4", "-t", test, "-l",
-                                  netperf.length(test, seconds), "-P", 0, "-v", 0)
+                                  netperf.length(test, seconds), "-P", 0,
+                                  "-v", 0)
             figures[metric] = (netperf.parse(out), unit)
         return Run(figures)
 

@@ -41,6 +41,7 @@ def fetch(directory):
     options = [f"-oDir::State={apt}", f"-oDir::State::status={apt}/status",
                f"-oDir::State::lists={apt}/lists",
                f"-oDir::Cache={apt}/cache",
+               "-oAcquire::http::Timeout=15", "-oAcquire::Retries=0",
                f"-oDir::Etc::sourcelist={apt}/sources.list",
                "-oDir::Etc::sourceparts=-", "-oAPT::Sandbox::User=root"]
     for words in (["update", "-qq"], ["download", "-qq", PACKAGE]):
@@ -95,11 +96,13 @@ class Vsock(Subject):
         words = program(world.tree, PACKAGE)
         words[-1] = directory / f"root/usr/bin/{PACKAGE}"
         for vm in world.cluster.vms:
-            words += ["--vm", f"guest-cid={cid(vm)},socket={self.socket(world, vm)},"
+            words += ["--vm", f"guest-cid={cid(vm)},"
+                      f"socket={self.socket(world, vm)},"
                       f"uds-path={state}/{vm.name}.host,groups=lab"]
         self.daemon.start(words)
+        sockets = [self.socket(world, vm) for vm in world.cluster.vms]
         end = time.monotonic() + START_TIMEOUT_S
-        while not all(self.socket(world, vm).exists() for vm in world.cluster.vms):
+        while not all(path.exists() for path in sockets):
             if not self.daemon.pid() or time.monotonic() > end:
                 raise LabError(f"it made no sockets: {self.daemon.log()}")
             time.sleep(0.02)

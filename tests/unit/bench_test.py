@@ -11,9 +11,10 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.realpath(__file__)))))
 
-from bench import benchmarks, cost, figure, plot, subjects, table  # noqa: E402
-from bench.benchmark import FULL, QUICK, Benchmark, Case, Plan, \
-    Schedule                                            # noqa: E402
+from bench import benchmarks, cost, figure, plot        # noqa: E402
+from bench import subjects, table                       # noqa: E402
+from bench.benchmark import FULL, QUICK, Benchmark      # noqa: E402
+from bench.benchmark import Case, Plan, Schedule        # noqa: E402
 from bench.benchmarks import crowd, http, iperf3, limit, netperf, redis, \
     sockperf                                            # noqa: E402
 from bench.guest import BenchError                      # noqa: E402
