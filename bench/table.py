@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Tables of results: Markdown for doc/benchmarks.md, short ones to look at."""
 
+# Processors of others from which on a reader is warned.
+BUSY = 0.3
 PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -76,30 +78,37 @@ def disturbed(results):
     found = results.disturbance()
     if not found:
         return []
-    return [f"- Used by other processes (and by the host's kernel outside of "
+    line = ("- Used by other processes (and by the host's kernel outside of "
             f"processes) during runs: {found['median']} processors (median), "
-            f"{found['max']} (most)"]
+            f"{found['max']} (most)")
+    if found["median"] > BUSY:
+        line += ("; **the machine was shared, so take the figures as lower "
+                 "bounds and look at the ratios**")
+    return [line]
+
+
+INTRODUCTION = """\
+# Benchmarks
+
+Written by `make bench`; every figure is measured. In each round the subjects
+take turns (A B A B …) in the same guests{warm}. *ratio* is the median of
+the ratios pair by pair; *share of limit* is what the median reaches of what the
+machine can do without a network, measured in the same run (section "limit").
+Costs are those of both guests (cpu guest: the virtual processors), their
+hypervisors (cpu qemu) and the back-end (the switch, passt, vhost-device-vsock)
+together.
+"""
 
 
 def markdown(about, results):
     """The whole of doc/benchmarks.md."""
     machine = about["machine"]
+    runs = [len(row["runs"]) for row in results.rows()] or [0]
     lines = [
-        "# Benchmarks", "",
-        "Written by `make bench`; every figure is measured. In each round the "
-        "subjects take turns",
-        f"(A B A B …); there are {about['rounds']} rounds"
-        + (" without a warm-up. " if about["mode"] == "quick" else
-           " after a warm-up. ")
-        + "*ratio* is the median of the ratios pair by",
-        "pair; *share of limit* is what the median reaches of what the "
-        "machine can do without a",
-        "network, measured in the same run (section “limit”). Costs are "
-        "those of both guests, their",
-        "hypervisors and the back-end (the switch, passt, "
-        "vhost-device-vsock) together.", "",
+        INTRODUCTION.format(warm="" if about["mode"] == "quick"
+                            else ", after a warm-up"),
         f"- Date: {about['date']}, mode: {about['mode']}, "
-        f"{about['seconds']:.0f} s",
+        f"{about['seconds']:.0f} s; {min(runs)} to {max(runs)} runs of each",
         f"- Machine: {machine['processors']} × {machine['processor']}, "
         f"{machine['memory_gib']} GiB, Linux {machine['kernel']}; guests "
         f"run under {machine['accelerator']}",
