@@ -7,6 +7,8 @@
 PACKAGES = gcc libc6-dev meson ninja-build pkg-config python3 python3-pytest \
 	libconfuse-dev libjson-c-dev libsystemd-dev libcap-ng-dev \
 	libseccomp-dev libcmocka-dev liburing-dev clang mmdebstrap
+# What the benchmarks draw with.
+BENCH_PACKAGES = gnuplot-nox iproute2
 # The peers that the uplink's tests talk to. None is started by installing it.
 TEST_PACKAGES = iproute2 microsocks nginx-light openssh-server openssl
 
@@ -25,6 +27,9 @@ help:
 	@echo 'make demo-zero-copy  programs that work in place in their rings'
 	@echo 'make demo-endpoints  two processes of this host over a circuit'
 	@echo 'make check    all tests; make check-long: the slow ones too'
+	@echo 'make bench    all benchmarks, beside virtio-net, vsock and passt'
+	@echo '              BENCH=NAME: one of them; BENCH=list: their names'
+	@echo 'make bench-quick  fewer and shorter runs, for every change'
 	@echo 'make host     the switch and vmcircuitctl, in build/'
 	@echo 'make guest    the module and vmcircuit, in build/guest-root/'
 	@echo '              VMC_DEBUG=1: the module with its own checks'
@@ -91,6 +96,14 @@ demo-zero-copy: host guest lab
 demo-endpoints: host
 	@python3 demo/endpoints.py
 
+bench bench-quick: PACKAGES += $(BENCH_PACKAGES)
+
+bench: host guest lab
+	@exec bench/run $(if $(BENCH),"$(BENCH)",--record)
+
+bench-quick: host guest lab
+	@exec bench/run --quick
+
 # The tests run with the module that checks itself.
 check check-long: VMC_DEBUG = 1
 check check-long: PACKAGES += $(TEST_PACKAGES)
@@ -107,4 +120,5 @@ install: host
 clean:
 	rm -rf build
 
-.PHONY: all help deps host lab guest demo demo-uplink demo-zero-copy demo-endpoints check check-long install clean
+.PHONY: all help deps host lab guest demo demo-uplink demo-zero-copy demo-endpoints \
+	bench bench-quick check check-long install clean

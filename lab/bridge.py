@@ -21,13 +21,15 @@ class Bridge:
         """Words before a command that shall run in the namespace."""
         return ["ip", "netns", "exec", self.name]
 
-    def create(self, numbers):
+    def create(self, numbers, queues=1):
+        """Make it for the VMs with these numbers; queues: of each card."""
         self.remove()
+        several = " multi_queue" if queues > 1 else ""
         inside = ["link set lo up", "link add br0 type bridge",
                   "link set br0 up", "addr add 10.78.0.254/24 dev br0",
                   "addr add fd78::fe/64 dev br0 nodad"]
         for number in numbers:
-            inside += [f"tuntap add dev tap{number} mode tap",
+            inside += [f"tuntap add dev tap{number} mode tap{several}",
                        f"link set tap{number} master br0 up"]
         self.ip(["netns", "add", self.name])
         self.ip(["-n", self.name, "-batch", "-"],

@@ -39,11 +39,14 @@ class Cluster:
     memory in MiB and cpus are per VM. prefix: VM names are prefix1…N.
     instance: name of a lab of its own, as LAB_INSTANCE. uplink: whether the
     switch leads to an outside (see lab.outside), and its settings if not the
-    plainest (a dictionary, see lab.configuration).
+    plainest (a dictionary, see lab.configuration). queues: of each virtio
+    network card. devices: a function that is called for each VM before its
+    start, and returns more words for QEMU's command line.
     """
 
     def __init__(self, n=2, net="none", payload=None, memory=768, cpus=1,
-                 prefix="vm", instance=None, uplink=False):
+                 prefix="vm", instance=None, uplink=False, queues=1,
+                 devices=None):
         if net not in NETS:
             raise LabError(f"net is one of {', '.join(NETS)}, not '{net}'")
         if not 1 <= n <= MAX_VMS:
@@ -58,7 +61,8 @@ class Cluster:
         self.settings = {"n": n, "net": net, "memory": memory, "cpus": cpus,
                          "prefix": prefix,
                          "payload": str(payload) if payload else False,
-                         "uplink": uplink}
+                         "uplink": uplink, "queues": queues}
+        self.devices = devices
         self.virtio = net in ("virtio", "both")
         self.circuit = net in ("circuit", "both")
         if uplink and not self.circuit:
@@ -69,7 +73,7 @@ class Cluster:
         self.outside = Outside(key, self.bridge if self.virtio else None) \
             if uplink else None
         self.vms = [VM(self.state, f"{prefix}{number}", number, memory, cpus,
-                       self.virtio, self.circuit, self.start_qemu)
+                       self.virtio, self.circuit, self.start_qemu, queues)
                     for number in range(1, n + 1)]
         self.switch = Switch(
             self.state, self.vms, uplink=uplink_of(uplink),
@@ -134,7 +138,8 @@ class Cluster:
         (self.state / "image").symlink_to(guest.directory)
         (self.state / "cluster.json").write_text(json.dumps(self.settings))
         if self.virtio:
-            self.bridge.create([vm.number for vm in self.vms])
+            self.bridge.create([vm.number for vm in self.vms],
+                               self.settings["queues"])
         if self.outside:
             self.outside.create(self.routed_addresses())
         if self.circuit:
@@ -158,8 +163,9 @@ class Cluster:
     def start_qemu(self, vm):
         """Start the hypervisor of a VM (called by the VM)."""
         guest = image.Image((self.state / "image").resolve())
+        devices = self.devices(vm) if self.devices else ()
         command = hypervisor.command(vm, buildtree.ensure(), guest,
-                                     self.state / "initrd")
+                                     self.state / "initrd", devices)
         vm.qemu.start([*self.bridge.prefix(), *command] if self.virtio
                       else command)
 

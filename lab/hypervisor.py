@@ -66,8 +66,11 @@ def kvm_works(tree, kernel):
     return done.returncode == 0 and b"Kernel panic" in done.stdout
 
 
-def command(vm, tree, image, initrd):
-    """The command line of one VM (see lab.vm.VM for its fields)."""
+def command(vm, tree, image, initrd, devices=()):
+    """The command line of one VM (see lab.vm.VM for its fields).
+
+    devices: more words, for what only a benchmark has in its guests.
+    """
     path = vm.path
     append = [
         "console=ttyS0,115200", "ignore_loglevel", "loglevel=7",
@@ -108,10 +111,16 @@ def command(vm, tree, image, initrd):
         "-device", "virtserialport,chardev=test,name=vmcircuit.test",
     ]
     if vm.virtio:
+        tap, card = "", ""
+        if vm.queues > 1:
+            # A vector for each direction of a queue, one for the changes of
+            # the configuration and one for the control queue.
+            tap = f",queues={vm.queues}"
+            card = f",mq=on,vectors={2 * vm.queues + 2}"
         words += ["-netdev", f"tap,id=net,ifname=tap{vm.number},script=no,"
-                  "downscript=no",
+                  f"downscript=no{tap}",
                   "-device", f"virtio-net-pci,netdev=net,romfile=,"
-                  f"mac=52:54:00:78:00:{vm.number:02x}"]
+                  f"mac=52:54:00:78:00:{vm.number:02x}{card}"]
     if vm.circuit:
         # No reconnect-ms: on 11.1.3 QEMU then aborts as soon as the switch
         # is back (vhost-user-base.c does not repeat vhost_dev_init()), and
@@ -120,4 +129,4 @@ def command(vm, tree, image, initrd):
         words += ["-chardev", f"socket,id=vmc,path={path('sock')}",
                   "-device", "vhost-user-test-device-pci,chardev=vmc,"
                   "virtio-id=17,num_vqs=3,vq_size=256,config_size=256"]
-    return words
+    return [*words, *devices]

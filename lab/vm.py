@@ -18,13 +18,15 @@ class VM:
     number (from 1) gives the addresses: 10.78.0.N and fd78::N on virtio's
     eth0, 10.77.0.N and fd77::N on the circuit's circuit0. start_qemu is
     called to start the hypervisor: the cluster knows trees and namespaces.
+    queues: of the virtio network card.
     """
 
     def __init__(self, state, name, number, memory, cpus, virtio, circuit,
-                 start_qemu):
+                 start_qemu, queues=1):
         self.state, self.name, self.number = state, name, number
         self.memory, self.cpus = memory, cpus
         self.virtio, self.circuit = virtio, circuit
+        self.queues = queues
         self.start_qemu = start_qemu
         # QEMU's own messages, assertions included, are in <name>.qemu.log.
         self.qemu = Daemon(f"QEMU of {name}", self.path("pid"),

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""crowd: from one to many connections at once, over anything with streams."""
+
+import json
+import re
+import time
+from pathlib import Path
+
+from bench.benchmark import Benchmark, Case, Run
+from bench.figure import jain
+from bench.guest import BenchError
+
+PORT = 7100
+SUBJECTS = ("circuits", "virtio-net", "vsock")
+CONNECTIONS = (1, 10, 100, 1000)
+QUICK_CONNECTIONS = (10,)
+SIZES = (64, 1 << 10, 2 << 10, 16 << 10, 64 << 10)
+STREAM_BYTES = 16 << 10
+REQUEST_BYTES = 64
+IDLE = 2000
+ANY_CID = 0xffffffff
+HOLD_FILE = "/tmp/hold"
+
+
+def parse(text):
+    """What crowd's client said."""
+    try:
+        line = json.loads(text)
+        line["rate"] = line["total"] / line["seconds"]
+        return line
+    except (ValueError, KeyError, ZeroDivisionError) as error:
+        raise BenchError(f"crowd said something unknown ({error!r}): "
+                         f"{text[-300:]}")
+
+
+def start_servers(world, subjects):
+    for subject in subjects:
+        port = subject.port(PORT)
+        if subject.name == "vsock":
+            world.server.serve("crowd", "serve", f"vsock:{ANY_CID}", port)
+            time.sleep(0.5)     # it is in no table that could be read
+        else:
+            world.serve(subject, "crowd", "serve", "0.0.0.0", port, port=port)
+
+
+def client(world, subject, verb, case, seconds):
+    return parse(world.client.run(
+        "crowd", verb, subject.address(world), subject.port(PORT),
+        case.connections, case.size, seconds, group=subject.group,
+        timeout=seconds + 60))
+
+
+class Sizes(Benchmark):
+    """A stream, by the size of its messages; with vsock."""
+
+    name = "crowd sizes"
+    subjects = SUBJECTS
+    limits = {"throughput": ("guest", "kernel copy")}
+    verb = "send"
+
+    def cases(self, plan):
+        return [Case(f"messages of {size} bytes", size, 1)
+                for size in (SIZES[1:2] if plan.is_quick else SIZES)]
+
+    def prepare(self, world, subjects, plan):
+        start_servers(world, subjects)
+
+    def excuse(self, subject, case):
+        if subject.max_bytes and case.size > subject.max_bytes:
+            return subject.excuse
+        return None
+
+    def once(self, world, subject, case, plan):
+        line = client(world, subject, self.verb, case, plan.seconds)
+        figures = {"throughput": (line["rate"], "bytes/s")}
+        if case.connections > 1 and line["total"]:
+            figures["fairness"] = (jain(line["each"]), "Jain's index")
+        return Run(figures, nr_bytes=line["total"])
+
+
+class Streams(Sizes):
+    """A stream on each of many connections."""
+
+    name = "crowd streams"
+    is_quick = False
+    subjects = ("circuits", "virtio-net")
+
+    def cases(self, plan):
+        return [Case(f"{nr} connections", STREAM_BYTES, nr)
+                for nr in CONNECTIONS]
+
+
+class Requests(Sizes):
+    """Requests on each of many connections, one at a time."""
+
+    name = "crowd requests"
+    limits = {"rate": ("guest", "AF_UNIX round trips")}
+    has_costs = True
+    verb = "ask"
+
+    def cases(self, plan):
+        return [Case(f"{nr} connections", REQUEST_BYTES, nr) for nr in
+                (QUICK_CONNECTIONS if plan.is_quick else CONNECTIONS)]
+
+    def once(self, world, subject, case, plan):
+        line = client(world, subject, self.verb, case, plan.seconds)
+        figures = {"rate": (line["rate"], "round trips/s")}
+        if case.connections > 1 and line["total"]:
+            figures["fairness"] = (jain(line["each"]), "Jain's index")
+        return Run(figures, nr_trips=line["total"])
+
+
+class Idle(Benchmark):
+    """Memory of connections that nobody uses, in guests and on the host."""
+
+    name = "crowd idle"
+    subjects = SUBJECTS
+    is_quick = False
+
+    def cases(self, plan):
+        return [Case("idle connections", None, IDLE)]
+
+    def prepare(self, world, subjects, plan):
+        start_servers(world, subjects)
+
+    def once(self, world, subject, case, plan):
+        before = memory(world, subject)
+        world.client.run("touch", HOLD_FILE)
+        holder = world.client.serve(
+            "crowd", "hold", subject.address(world), subject.port(PORT),
+            case.connections, HOLD_FILE, group=subject.group)
+        try:
+            line = self.wait_held(world)
+            after = memory(world, subject)
+        finally:
+            world.client.run("rm", "-f", HOLD_FILE)
+        world.client.wait_end(holder)
+        figures = {f"memory, {where}":
+                   ((after[where] - before[where]) / case.connections,
+                    "bytes") for where in after}
+        return Run({**figures, "connect": (
+            line["connections"] / line["seconds"], "connections/s")},
+            less=tuple(figures))
+
+    def wait_held(self, world, timeout=90):
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            text = world.client.run("cat", world.client.log_path("crowd"))
+            if text.endswith("]}\n"):
+                return parse(text)
+            if text:
+                raise BenchError(text.strip())
+            time.sleep(0.5)
+        raise BenchError("the connections did not all stand in time")
+
+
+def memory(world, subject):
+    """{guests, host: bytes in use}; see own_bytes() for the host's."""
+    used = 0
+    for guest in world.guests:
+        # Free pages only: what the kernel could give back is not idle cost.
+        text = guest.run("cat", "/proc/meminfo")
+        used -= int(re.search(r"^MemAvailable:\s+(\d+)", text, re.M)[1])
+    pids = [guest.vm.qemu.pid() for guest in world.guests]
+    return {"guests": used * 1024, "host": sum(
+        map(own_bytes, pids + subject.backend_pids(world)))
+        + ring_bytes(subject.backend_pids(world))}
+
+
+def own_bytes(pid):
+    """A process's own memory, without files and guests' memory."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"^RssAnon:\s+(\d+)", text, re.M)[1]) * 1024
+
+
+def ring_bytes(pids):
+    """Pages of files in memory, other than guests' memory, that are held."""
+    files = {}
+    for pid in pids:
+        for path in Path(f"/proc/{pid}/fd").iterdir():
+            name = str(path.readlink())
+            if "memfd:" in name and "memory-backend" not in name:
+                stat = path.stat()
+                files[stat.st_ino] = stat.st_blocks * 512
+    return sum(files.values())
+
+
+BENCHMARKS = (Sizes, Streams, Requests, Idle)
