@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A link: what two VMs share, or a VM and the uplink. Owns the two segments,
- * the ring space in them and the table of circuits; the mappings belong to the
- * VMs' windows, and to the trunk. Called by broker.c, connect.c and the trunk.
+ * A link: what two VMs share, or a VM and the uplink. Owns the two segments;
+ * the circuits in it are slot.c's, the mappings belong to the VMs' windows, and
+ * to the trunk. Called by broker.c, connect.c and the trunk.
  */
 #include <endian.h>
 #include <errno.h>
@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "switch/drops.h"
 #include "switch/link.h"
 #include "switch/porter.h"
 #include "switch/trunk.h"
@@ -403,8 +402,11 @@ void vmc_link_leave(struct vmc_link *link, struct vmc_vm *vm)
 	go_down(link, peer);
 }
 
-/* Every circuit is over, and a process that had them is gone. */
-static void end_if_over(struct vmc_link *link)
+/**
+ * vmc_link_end_if_over - go down if a process left it, and each circuit is over
+ * @link: any
+ */
+void vmc_link_end_if_over(struct vmc_link *link)
 {
 	const struct vmc_link_end *ends = link->ends;
 
@@ -425,7 +427,7 @@ void vmc_link_depart(struct vmc_link *link, struct vmc_vm *vm)
 
 	leave(&link->ends[i]);
 	if (link->ends[!i].vm)
-		end_if_over(link);
+		vmc_link_end_if_over(link);
 	else
 		destroy(link);
 }
@@ -456,128 +458,4 @@ void vmc_link_release(struct vmc_link *link)
 {
 	unmap_all(link);
 	destroy(link);
-}
-
-/* A ring for @wish in a segment, or a smaller one while space is short. */
-static int take_ring(struct vmc_buddy *rings, uint32_t wish,
-		     uint64_t *ret_offset, uint32_t *ret_bytes)
-{
-	uint32_t bytes = vmc_ring_size_for(wish);
-	uint32_t cap = vmc_buddy_cap(rings);
-
-	if (bytes > cap)
-		bytes = cap;
-	while (vmc_buddy_take(rings, bytes, ret_offset)) {
-		if (bytes == VMC_RING_MIN_BYTES)
-			return -ENOSPC;
-		bytes /= 2;
-	}
-	*ret_bytes = bytes;
-	return 0;
-}
-
-/**
- * vmc_link_charge - count a circuit for the VMs that have it
- * @link: the link
- * @slot: the circuit, with its rings
- * @sign: 1, or -1 to count it no more
- */
-void vmc_link_charge(struct vmc_link *link, uint32_t slot, int sign)
-{
-	const struct vmc_circuit *circuit = &link->circuits.circuits[slot];
-	int64_t ring_bytes = (int64_t)circuit->bytes[0] + circuit->bytes[1];
-	unsigned int i;
-
-	if (sign < 0)
-		vmc_drops_keep(link, slot);
-	for (i = 0; i < 2; i++) {
-		if (!link->ends[i].vm)
-			continue;
-		link->ends[i].vm->nr_circuits += (uint32_t)sign;
-		link->ends[i].vm->ring_bytes += (uint64_t)(sign * ring_bytes);
-	}
-}
-
-/**
- * vmc_link_open_circuit - take a slot and its rings
- * @link: up
- * @wishes: wished bytes of the ring that each end writes, 0: default
- * @ret_slot: the slot; states and names are the caller's to set
- *
- * Return: 0, -ENOSPC when slots or ring space are used up, or the error of a
- * wire.
- */
-int vmc_link_open_circuit(struct vmc_link *link, const uint32_t wishes[2],
-			  uint32_t *ret_slot)
-{
-	struct vmc_circuit *circuit;
-	uint32_t slot;
-	int error;
-
-	error = vmc_circuit_take(&link->circuits, &slot);
-	if (error)
-		return error;
-	circuit = &link->circuits.circuits[slot];
-	error = take_ring(&link->rings[0], wishes[0], &circuit->offsets[0],
-			  &circuit->bytes[0]);
-	if (error)
-		goto give_slot;
-	error = take_ring(&link->rings[1], wishes[1], &circuit->offsets[1],
-			  &circuit->bytes[1]);
-	if (error)
-		goto give_ring;
-	vmc_segment_clear_ctl(&link->segments[0], slot);
-	vmc_segment_clear_ctl(&link->segments[1], slot);
-	if (vmc_link_has_process(link)) {
-		error = vmc_wire_create(link, slot);
-		if (error)
-			goto give_rings;
-	}
-	vmc_link_charge(link, slot, 1);
-	*ret_slot = slot;
-	return 0;
-
-give_rings:
-	vmc_buddy_give(&link->rings[1], circuit->offsets[1],
-		       circuit->bytes[1]);
-give_ring:
-	vmc_buddy_give(&link->rings[0], circuit->offsets[0],
-		       circuit->bytes[0]);
-give_slot:
-	vmc_circuit_give(&link->circuits, slot);
-	return error;
-}
-
-/* Free a slot and its rings. */
-static void close_circuit(struct vmc_link *link, uint32_t slot)
-{
-	struct vmc_circuit *circuit = &link->circuits.circuits[slot];
-	int i;
-
-	vmc_link_charge(link, slot, -1);
-	vmc_wire_destroy(link, slot);
-	for (i = 0; i < 2; i++) {
-		vmc_segment_clear_ring(&link->segments[i],
-				       circuit->offsets[i], circuit->bytes[i]);
-		vmc_buddy_give(&link->rings[i], circuit->offsets[i],
-			       circuit->bytes[i]);
-	}
-	vmc_circuit_give(&link->circuits, slot);
-}
-
-/**
- * vmc_link_close_if_over - free a slot when both ends are closed
- * @link: up, or down with the uplink's end still there; goes down with its
- *	last circuit, if that is what a process left behind
- * @slot: in use
- */
-void vmc_link_close_if_over(struct vmc_link *link, uint32_t slot)
-{
-	const struct vmc_circuit *circuit = &link->circuits.circuits[slot];
-
-	if (circuit->states[0] == VMC_STATE_CLOSED &&
-	    circuit->states[1] == VMC_STATE_CLOSED) {
-		close_circuit(link, slot);
-		end_if_over(link);
-	}
 }

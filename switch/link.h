@@ -68,6 +68,7 @@ struct vmc_link *vmc_link_find(const struct vmc_vm *a,
 			       unsigned int *ret_end);
 struct vmc_link *vmc_link_find_to_uplink(const struct vmc_vm *vm);
 void vmc_link_leave(struct vmc_link *link, struct vmc_vm *vm);
+void vmc_link_end_if_over(struct vmc_link *link);
 void vmc_link_depart(struct vmc_link *link, struct vmc_vm *vm);
 void vmc_link_let_go(struct vmc_link *link);
 void vmc_link_release(struct vmc_link *link);
@@ -75,6 +76,7 @@ bool vmc_link_is_self(const struct vmc_link *link);
 bool vmc_link_has_process(const struct vmc_link *link);
 const char *vmc_link_peer_name(const struct vmc_link *link, unsigned int end);
 
+/* slot.c */
 int vmc_link_open_circuit(struct vmc_link *link, const uint32_t wishes[2],
 			  uint32_t *ret_slot);
 void vmc_link_charge(struct vmc_link *link, uint32_t slot, int sign);
