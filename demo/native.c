@@ -9,6 +9,8 @@
  *   native circuit-trip|eventfd-trip ONE|TWO COUNT   64 bytes there and back,
  *                                           sleeping, on one core or on two
  *   native spin-trip TWO COUNT              the same, never sleeping
+ *   native word-trip TWO COUNT              one word there and back, which is
+ *                                           what the processor itself takes
  *
  * Circuits: SOCKET_A and SOCKET_B in the environment are the two endpoints'
  * sockets, ADDRESS_B is the second's address. Prints one line of JSON.
@@ -24,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -36,6 +39,7 @@
 #define TRIP_BYTES	64
 #define DIAL_TIMEOUT_MS	5000
 #define SPIN_US		1000
+#define WORD_GAP	4096	/* bytes */
 
 /* One end of what is measured; which members count depends on the subject. */
 struct peer {
@@ -43,6 +47,9 @@ struct peer {
 	int fd;
 	int out_fd;		/* eventfds */
 	int in_fd;
+	uint64_t *out_word;	/* a cache line each; NULL: not by these */
+	uint64_t *in_word;
+	uint64_t number;
 };
 
 static double now_s(void)
@@ -251,18 +258,28 @@ static void trip_out(const struct peer *peer, const char *data)
 {
 	const uint64_t one = 1;
 
-	if (peer->circuit)
+	if (peer->out_word)
+		__atomic_store_n(peer->out_word, peer->number + 1,
+				 __ATOMIC_RELEASE);
+	else if (peer->circuit)
 		produce_in_place(peer, data, TRIP_BYTES);
 	else if (write(peer->out_fd, &one, sizeof(one)) < 0)
 		err(1, "the peer is gone");
 }
 
-static bool trip_in(const struct peer *peer, char *data)
+static bool trip_in(struct peer *peer, char *data)
 {
 	const void *span;
 	uint64_t count;
 	ssize_t n;
 
+	if (peer->in_word) {
+		while (__atomic_load_n(peer->in_word, __ATOMIC_ACQUIRE) ==
+		       peer->number)
+			;
+		peer->number++;
+		return true;
+	}
 	if (!peer->circuit)
 		return read(peer->in_fd, &count, sizeof(count)) > 0;
 	while ((n = vmc_peek(peer->circuit, TRIP_BYTES, &span)) == -EAGAIN)
@@ -273,15 +290,19 @@ static bool trip_in(const struct peer *peer, char *data)
 	return !vmc_release(peer->circuit, TRIP_BYTES);
 }
 
-static void echo_trips(const struct peer *peer, unsigned long count)
+static void echo_trips(struct peer *peer, unsigned long count)
 {
 	char data[TRIP_BYTES];
 
-	while (count-- && trip_in(peer, data))
+	while (count-- && trip_in(peer, data)) {
+		/* The answer has the number that came. */
+		peer->number--;
 		trip_out(peer, data);
+		peer->number++;
+	}
 }
 
-static void time_trips(const char *what, const struct peer *peer,
+static void time_trips(const char *what, struct peer *peer,
 		       unsigned long count)
 {
 	char data[TRIP_BYTES] = { 1 };
@@ -301,7 +322,17 @@ static void time_trips(const char *what, const struct peer *peer,
 static void join(const char *what, struct peer *here, struct peer *there)
 {
 	int fds[2] = { -1, -1 };
+	uint64_t *words;
 
+	if (!strcmp(what, "word-trip")) {
+		words = mmap(NULL, 2 * WORD_GAP, PROT_READ | PROT_WRITE,
+			     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		if (words == MAP_FAILED)
+			err(1, "mmap");
+		here->out_word = there->in_word = words;
+		here->in_word = there->out_word =
+			words + WORD_GAP / sizeof(*words);
+	}
 	if (!strcmp(what, "unix") &&
 	    socketpair(AF_UNIX, SOCK_STREAM, 0, fds))
 		err(1, "socketpair");

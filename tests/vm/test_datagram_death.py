@@ -60,6 +60,7 @@ def answer(sock):
 """
 
 
+@pytest.mark.long
 def test_a_killed_vm_is_nobody_and_comes_again(deadly, server, client, known):
     client.run(FLOOD)
     server.spawn("while True: s.recv(2000)")

@@ -153,7 +153,8 @@ got, told
 
 
 @one_family
-@pytest.mark.parametrize("pause_s", [0.0005, 0.002])
+@pytest.mark.parametrize("pause_s", [
+    0.002, pytest.param(0.0005, marks=pytest.mark.long)])
 def test_a_slow_receiver_loses_nothing_uncounted(world, server, client, known,
                                                  risen, pause_s):
     client.run(SEND)

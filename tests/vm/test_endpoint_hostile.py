@@ -17,7 +17,7 @@ from world import HERE
 pytestmark = [pytest.mark.circuit, pytest.mark.remote, pytest.mark.one_family]
 
 HERE_V4 = ENDPOINT_ADDRESSES[0]
-DURATIONS = [10, pytest.param(300, marks=pytest.mark.long)]
+DURATIONS = [6, pytest.param(300, marks=pytest.mark.long)]
 
 
 class Bystander(threading.Thread):

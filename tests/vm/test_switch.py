@@ -7,6 +7,7 @@ from errno import EHOSTUNREACH
 
 import pytest
 
+from lab.configuration import ENDPOINT
 from world import CHECKOUT
 
 pytestmark = [pytest.mark.circuit, pytest.mark.remote,
@@ -27,8 +28,9 @@ def test_list_shows_every_vm(world, server):
 def test_list_as_json_has_every_vm(world, server):
     lines = world.ask("list")
     assert [line["name"] for line in lines] == \
-        [guest.name for guest in world.guests]
-    assert {line["state"] for line in lines} == {"attached"}
+        [guest.name for guest in world.guests] + [ENDPOINT]
+    assert {line["state"] for line in lines[:-1]} == {"attached"}
+    assert lines[-1]["state"] == "absent"
 
 
 def test_show_has_listener_link_and_circuit(world, server, client, joined):
