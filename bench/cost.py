@@ -6,6 +6,7 @@ for each unit of work. Nothing is counted that was not read: a cost whose
 counter a subject does not have is left out.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -73,8 +74,11 @@ def processors_s(pid):
     """Processor time of the virtual processors of a QEMU."""
     total = 0
     for task in Path(f"/proc/{pid}/task").iterdir():
-        if PROCESSOR_THREAD.match((task / "comm").read_text()):
-            total += int((task / "schedstat").read_text().split()[0]) / 1e9
+        # Workers of QEMU's own come and go; virtual processors stay.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if PROCESSOR_THREAD.match((task / "comm").read_text()):
+                ran_ns, *_ = (task / "schedstat").read_text().split()
+                total += int(ran_ns) / 1e9
     return total
 
 

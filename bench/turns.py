@@ -26,7 +26,7 @@ class Turns:
                 self.schedule.enter(benchmark)
                 self.take_case(case)
             self.world.check()
-        except (BenchError, LabError) as error:
+        except (BenchError, LabError, OSError, ValueError) as error:
             self.fail("the benchmark", error)
         finally:
             self.world.stop_servers()
@@ -55,7 +55,7 @@ class Turns:
             for subject in list(able):
                 try:
                     run = self.run(subject, case)
-                except (BenchError, LabError) as error:
+                except (BenchError, LabError, OSError, ValueError) as error:
                     self.fail(f"{case.label}, {subject.name}", error)
                     able.remove(subject)
                     continue
