@@ -10,9 +10,10 @@ import importlib
 NAMES = ("limit", "iperf3", "netperf", "sockperf", "redis", "http", "place",
          "file", "crowd", "queues", "uplink")
 
-# What the issue of the benchmarks names and nobody can measure yet.
+# What is still to be measured.
 NOT_YET = tuple(
-    {"bench": bench, "reason": "not yet: datagram circuits are not built"}
+    {"bench": bench, "reason": "not yet: no benchmark of datagrams is written; "
+     "doc/architecture.md has figures"}
     for bench in ("netperf UDP_RR", "netperf UDP_STREAM", "sockperf UDP"))
 
 
