@@ -305,7 +305,8 @@ static void beat(struct vmc_watch *watch, uint32_t events)
 	(void)events;
 	if (read(watch->fd, &count, sizeof(count)) < 0)
 		return;
-	for (i = 0; i < broker->table.nr; i++) {
+	/* Processes have neither a page nor a window. */
+	for (i = 0; i < broker->table.config->nr_vms; i++) {
 		vm = &broker->table.vms[i];
 		if (vm->page.fd >= 0)
 			vmc_segment_beat(&vm->page);

@@ -326,9 +326,7 @@ int vmc_config_read(const char *path, enum vmc_config_purpose purpose,
 		CFG_STR("socket_owner", "", CFGF_NONE),
 		CFG_STR("socket_group", "", CFGF_NONE),
 		CFG_STR("socket_mode", "0660", CFGF_NONE),
-		CFG_INT("max_circuits", 0, CFGF_NONE),
-		CFG_INT("max_ring_mib", 0, CFGF_NONE),
-		CFG_INT("max_connects_per_second", 0, CFGF_NONE),
+		VMC_CONFIG_LIMITS(0),
 		CFG_SEC("network", vmc_config_network_keys, CFGF_MULTI |
 			CFGF_TITLE | CFGF_NO_TITLE_DUPES),
 		CFG_SEC("vm", vmc_config_vm_keys, CFGF_MULTI | CFGF_TITLE |

@@ -23,9 +23,7 @@ cfg_opt_t vmc_config_endpoint_keys[] = {
 	CFG_STR_LIST("users", "{root}", CFGF_NONE),
 	CFG_STR_LIST("groups", NULL, CFGF_NONE),
 	CFG_INT("max_processes", DEFAULT_PROCESSES, CFGF_NONE),
-	CFG_INT("max_circuits", VMC_CONFIG_AS_ALL, CFGF_NONE),
-	CFG_INT("max_ring_mib", VMC_CONFIG_AS_ALL, CFGF_NONE),
-	CFG_INT("max_connects_per_second", VMC_CONFIG_AS_ALL, CFGF_NONE),
+	VMC_CONFIG_LIMITS(VMC_CONFIG_AS_ALL),
 	CFG_END(),
 };
 

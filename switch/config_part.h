@@ -39,6 +39,11 @@ const char *vmc_config_text(cfg_t *cfg, const char *key);
 #define VMC_CONFIG_NETWORK	"default"
 /* A limit that was not given: the top level's counts. */
 #define VMC_CONFIG_AS_ALL	-1
+/* What a VM, an endpoint or, at the top level, each of them may use at once. */
+#define VMC_CONFIG_LIMITS(unless_given) \
+	CFG_INT("max_circuits", unless_given, CFGF_NONE), \
+	CFG_INT("max_ring_mib", unless_given, CFGF_NONE), \
+	CFG_INT("max_connects_per_second", unless_given, CFGF_NONE)
 
 /* config_endpoint.c */
 extern cfg_opt_t vmc_config_endpoint_keys[];

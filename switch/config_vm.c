@@ -25,9 +25,7 @@ cfg_opt_t vmc_config_vm_keys[] = {
 	CFG_STR_LIST("addresses", NULL, CFGF_NONE),
 	CFG_STR("network", VMC_CONFIG_NETWORK, CFGF_NONE),
 	CFG_STR("source", "nat", CFGF_NONE),
-	CFG_INT("max_circuits", VMC_CONFIG_AS_ALL, CFGF_NONE),
-	CFG_INT("max_ring_mib", VMC_CONFIG_AS_ALL, CFGF_NONE),
-	CFG_INT("max_connects_per_second", VMC_CONFIG_AS_ALL, CFGF_NONE),
+	VMC_CONFIG_LIMITS(VMC_CONFIG_AS_ALL),
 	CFG_END(),
 };
 

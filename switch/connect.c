@@ -178,7 +178,8 @@ static struct vmc_vm *find_callee(struct vmc_vm_table *table,
 		other = &table->vms[i];
 		if (!vmc_config_vm_owns(other->config, remote))
 			continue;
-		if (vmc_listener_match(&other->listeners, remote, 0))
+		if (!other->config->is_endpoint ||
+		    vmc_listener_match(&other->listeners, remote, 0))
 			return other;
 		if (!found || !found->is_welcome)
 			found = other;
