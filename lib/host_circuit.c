@@ -100,6 +100,21 @@ static void rearm(struct vmc_host_circuit *circuit, unsigned int what)
 	}
 }
 
+/* Whether the switch is gone, which would tell of a peer that is. */
+static bool is_adrift(const struct vmc_host_circuit *circuit)
+{
+	return __atomic_load_n(&circuit->endpoint->is_adrift, __ATOMIC_SEQ_CST);
+}
+
+/* The peer's socket is closed. 0: and that was told; else it is a loss. */
+static int check_last_word(struct vmc_host_circuit *circuit)
+{
+	if (vmc_end_peer_flags(&circuit->mapped.end) &
+	    (VMC_CTL_GONE | VMC_CTL_RST))
+		return 0;
+	return vmc_mapped_fail(&circuit->mapped, ECONNRESET);
+}
+
 /*
  * The peer closed its socket without a last word, which wakes every poll(): the
  * switch has it, if there is one.
@@ -108,14 +123,10 @@ static int await_last_word(struct vmc_host_circuit *circuit)
 {
 	uint64_t silent_us = vmc_now_us() - circuit->silent_since_us;
 
-	if (!__atomic_load_n(&circuit->endpoint->is_adrift,
-			     __ATOMIC_SEQ_CST) && silent_us < LIVENESS_LOOK_MS * 1000)
+	if (!is_adrift(circuit) && silent_us < LIVENESS_LOOK_MS * 1000)
 		return -EAGAIN;
-	/* It came first, if at all. */
-	if (vmc_end_peer_flags(&circuit->mapped.end) &
-	    (VMC_CTL_GONE | VMC_CTL_RST))
-		return -EAGAIN;
-	return vmc_mapped_fail(&circuit->mapped, ECONNRESET);
+	/* The word came before the end, if at all. */
+	return check_last_word(circuit) ?: -EAGAIN;
 }
 
 static int look(struct vmc_mapped *mapped, unsigned int what)
@@ -138,13 +149,11 @@ static int look(struct vmc_mapped *mapped, unsigned int what)
 /* The peer closes its socket after its last word, or without one. */
 static void check_alive(struct vmc_host_circuit *circuit)
 {
-	struct vmc_mapped *mapped = &circuit->mapped;
-	struct pollfd poll_fd = { .fd = mapped->connection.fd };
+	struct pollfd poll_fd = { .fd = circuit->mapped.connection.fd };
 
 	/* No events: whether the other end is closed. */
-	if (poll(&poll_fd, 1, 0) > 0 &&
-	    !(vmc_end_peer_flags(&mapped->end) & (VMC_CTL_GONE | VMC_CTL_RST)))
-		vmc_mapped_fail(mapped, ECONNRESET);
+	if (poll(&poll_fd, 1, 0) > 0)
+		check_last_word(circuit);
 }
 
 static int sleep_for(struct vmc_connection *connection, unsigned int what,
@@ -159,8 +168,7 @@ static int sleep_for(struct vmc_connection *connection, unsigned int what,
 	ask(&circuit->mapped.end, what);
 	if (vmc_mapped_probe(connection, what))
 		return 0;
-	is_short = !__atomic_load_n(&circuit->endpoint->is_adrift,
-				    __ATOMIC_SEQ_CST) ||
+	is_short = !is_adrift(circuit) ||
 		   (timeout_ms >= 0 && timeout_ms < LIVENESS_LOOK_MS);
 	error = vmc_wake_sleep(own, seen,
 			       is_short ? timeout_ms : LIVENESS_LOOK_MS);
@@ -171,16 +179,16 @@ static int sleep_for(struct vmc_connection *connection, unsigned int what,
 	return 0;
 }
 
-static int say(struct vmc_host_circuit *circuit, uint32_t flags)
+static void say(struct vmc_host_circuit *circuit, uint32_t flags)
 {
 	if (vmc_end_set_flags(&circuit->mapped.end, flags))
 		ring(&circuit->mapped);
-	return 0;
 }
 
 static int shut_down(struct vmc_connection *connection)
 {
-	return say(circuit_of(connection), VMC_CTL_FIN);
+	say(circuit_of(connection), VMC_CTL_FIN);
+	return 0;
 }
 
 static void *map_page(int fd, uint64_t offset, int protection)
