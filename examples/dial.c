@@ -13,11 +13,21 @@
 #include "examples/dial.h"
 #include "lib/vmcircuit.h"
 
-/* Ends the program if the name means nothing. */
-static struct addrinfo *resolve(const char *host, const char *port, int flags)
+/**
+ * resolve - the addresses of a name
+ * @host: name or address, NULL for any address
+ * @port: number or name
+ * @family: AF_UNSPEC for all
+ * @flags: AI_
+ *
+ * Return: for freeaddrinfo(); ends the program if the name means nothing.
+ */
+struct addrinfo *resolve(const char *host, const char *port, int family,
+			 int flags)
 {
 	const struct addrinfo hints = {
-		.ai_flags = flags | AI_ADDRCONFIG,
+		.ai_family = family,
+		.ai_flags = flags,
 		.ai_socktype = SOCK_STREAM,
 	};
 	struct addrinfo *names;
@@ -38,7 +48,8 @@ static struct addrinfo *resolve(const char *host, const char *port, int flags)
  */
 int dial(const char *host, const char *port)
 {
-	struct addrinfo *names = resolve(host, port, 0), *name;
+	struct addrinfo *names = resolve(host, port, AF_UNSPEC, AI_ADDRCONFIG);
+	struct addrinfo *name;
 	int fd = -1;
 
 	for (name = names; name && fd < 0; name = name->ai_next) {
@@ -65,7 +76,8 @@ int dial(const char *host, const char *port)
  */
 int listen_at(const char *host, const char *port)
 {
-	struct addrinfo *names = resolve(host, port, AI_PASSIVE);
+	struct addrinfo *names = resolve(host, port, AF_UNSPEC,
+					 AI_PASSIVE | AI_ADDRCONFIG);
 	const int on = 1;
 	int fd;
 

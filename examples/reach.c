@@ -34,21 +34,10 @@ void be_endpoint(const char *path)
 		     "the switch turns this user away" : strerror(-error));
 }
 
-/* The first address; NULL for any, which is IPv4's then. */
-static struct addrinfo *resolve(const char *host, const char *port)
+/* The first is taken; of any address that is IPv4's. */
+static struct addrinfo *find(const char *host, const char *port)
 {
-	const struct addrinfo hints = {
-		.ai_family = host ? AF_UNSPEC : AF_INET,
-		.ai_flags = AI_PASSIVE,
-		.ai_socktype = SOCK_STREAM,
-	};
-	struct addrinfo *names;
-	int error = getaddrinfo(host, port, &hints, &names);
-
-	if (error)
-		errx(1, "%s port %s: %s", host ? host : "any address", port,
-		     gai_strerror(error));
-	return names;
+	return resolve(host, port, host ? AF_UNSPEC : AF_INET, AI_PASSIVE);
 }
 
 /**
@@ -66,7 +55,7 @@ struct vmc_connection *reach(const char *host, const char *port)
 
 	if (!endpoint)
 		return attach(dial(host, port));
-	name = resolve(host, port);
+	name = find(host, port);
 	error = vmc_dial(endpoint, name->ai_addr, name->ai_addrlen,
 			 DIAL_TIMEOUT_MS, &connection);
 	if (error)
@@ -91,7 +80,7 @@ struct place wait_at(const char *host, const char *port)
 		place.socket = listen_at(host, port);
 		return place;
 	}
-	name = resolve(host, port);
+	name = find(host, port);
 	error = vmc_listen(endpoint, name->ai_addr, name->ai_addrlen,
 			   &place.listener);
 	if (error)
