@@ -6,8 +6,7 @@ from bench.benchmarks import iperf3, netperf
 SUBJECTS = ("circuits", "virtio-net", "virtio-net-mq")
 
 
-class Iperf3(iperf3.Iperf3):
-    name = "two processors, iperf3"
+class TwoProcessors:
     world = "smp"
     subjects = SUBJECTS
     is_quick = False
@@ -18,15 +17,12 @@ class Iperf3(iperf3.Iperf3):
         super().prepare(world, subjects[:2], plan)
 
 
-class RoundTrips(netperf.RoundTrips):
-    name = "two processors, TCP_RR"
-    world = "smp"
-    subjects = SUBJECTS
-    is_quick = False
-    limits = {}
+class Iperf3(TwoProcessors, iperf3.Iperf3):
+    name = "two processors, iperf3"
 
-    def prepare(self, world, subjects, plan):
-        super().prepare(world, subjects[:2], plan)
+
+class RoundTrips(TwoProcessors, netperf.RoundTrips):
+    name = "two processors, TCP_RR"
 
 
 BENCHMARKS = (Iperf3, RoundTrips)

@@ -9,11 +9,14 @@ SUBJECTS = ("circuits", "virtio-net", "passt", "native")
 NATIVE = "native"
 
 
-class Out(iperf3.Iperf3):
-    name = "uplink, iperf3 out"
+class Outside:
     world = "outside"
     subjects = SUBJECTS
     is_quick = False
+
+
+class Out(Outside, iperf3.Iperf3):
+    name = "uplink, iperf3 out"
     limits = {"throughput": NATIVE}
     words = ()
 
@@ -30,19 +33,13 @@ class In(Out):
     words = ("-R",)
 
 
-class RoundTrips(netperf.RoundTrips):
+class RoundTrips(Outside, netperf.RoundTrips):
     name = "uplink, TCP_RR"
-    world = "outside"
-    subjects = SUBJECTS
-    is_quick = False
     limits = {"rate": NATIVE}
 
 
-class Connections(netperf.Connections):
+class Connections(Outside, netperf.Connections):
     name = "uplink, TCP_CRR"
-    world = "outside"
-    subjects = SUBJECTS
-    is_quick = False
     limits = {"rate": NATIVE}
 
 

@@ -15,22 +15,6 @@
 
 #include "tests/unit/endpoint_world.h"
 
-static struct vmc_endpoint *endpoints[2];
-static struct vmc_connection *ends[2];
-
-static int start_pair(void **state)
-{
-	world_start(state);
-	world_pair(endpoints, ends);
-	return 0;
-}
-
-static int stop_pair(void **state)
-{
-	world_unpair(endpoints, ends);
-	return world_stop(state);
-}
-
 /* One side: writes its numbers, reads the other's, in one epoll loop. */
 struct side {
 	struct vmc_connection *connection;
@@ -146,11 +130,11 @@ static void run_sides(struct side *sides)
 	unsigned int i;
 
 	for (i = 0; i < 2; i++) {
-		sides[i].connection = ends[i];
+		sides[i].connection = world_ends[i];
 		sides[i].seed = i + 1;
 		sides[i].nr_to_receive = sides[!i].nr_to_send;
 		/* Before the threads: the peer's first bell may be for it. */
-		assert_true(vmc_fd(ends[i]) >= 0);
+		assert_true(vmc_fd(world_ends[i]) >= 0);
 	}
 	for (i = 0; i < 2; i++)
 		pthread_create(&sides[i].thread, NULL, run_side, &sides[i]);
@@ -218,7 +202,7 @@ static void *echo(void *argument)
 
 static void each_message_wakes(void **state)
 {
-	struct pollfd poll_fd = { vmc_fd(ends[0]), POLLIN, 0 };
+	struct pollfd poll_fd = { vmc_fd(world_ends[0]), POLLIN, 0 };
 	const uint32_t *span;
 	pthread_t thread;
 	uint32_t i;
@@ -226,18 +210,18 @@ static void each_message_wakes(void **state)
 	void *complaint;
 
 	(void)state;
-	pthread_create(&thread, NULL, echo, ends[1]);
+	pthread_create(&thread, NULL, echo, world_ends[1]);
 	for (i = 0; i < 30000; i++) {
-		assert_int_equal(vmc_send(ends[0], &i, 4, 0), 4);
-		while ((got = vmc_peek(ends[0], 4, (const void **)&span)) ==
+		assert_int_equal(vmc_send(world_ends[0], &i, 4, 0), 4);
+		while ((got = vmc_peek(world_ends[0], 4, (const void **)&span)) ==
 		       -EAGAIN)
 			assert_int_equal(poll(&poll_fd, 1, WORLD_TIMEOUT_MS),
 					 1);
 		assert_int_equal(got, 4);
 		assert_int_equal(*span, i);
-		assert_int_equal(vmc_release(ends[0], 4), 0);
+		assert_int_equal(vmc_release(world_ends[0], 4), 0);
 	}
-	assert_int_equal(vmc_shutdown(ends[0]), 0);
+	assert_int_equal(vmc_shutdown(world_ends[0]), 0);
 	pthread_join(thread, &complaint);
 	if (complaint)
 		fail_msg("%s", (char *)complaint);
@@ -269,32 +253,32 @@ static void fill_and_look(struct vmc_connection *connection)
 static void the_descriptor_is_silent_until_it_matters(void **state)
 {
 	static char bytes[65536];
-	int fd = vmc_fd(ends[0]);
+	int fd = vmc_fd(world_ends[0]);
 	const void *data;
 	void *room;
 
 	(void)state;
 	assert_true(fd >= 0);
-	assert_int_equal(vmc_fd(ends[0]), fd);
-	fill_and_look(ends[0]);
+	assert_int_equal(vmc_fd(world_ends[0]), fd);
+	fill_and_look(world_ends[0]);
 	assert_false(fires(fd, 50));
 	/* Data. */
-	assert_int_equal(vmc_send(ends[1], "x", 1, 0), 1);
+	assert_int_equal(vmc_send(world_ends[1], "x", 1, 0), 1);
 	assert_true(fires(fd, WORLD_TIMEOUT_MS));
-	assert_int_equal(vmc_recv(ends[0], bytes, 1, 0), 1);
-	fill_and_look(ends[0]);
+	assert_int_equal(vmc_recv(world_ends[0], bytes, 1, 0), 1);
+	fill_and_look(world_ends[0]);
 	/* A little room is not worth it, a third of the ring is. */
-	assert_int_equal(vmc_recv(ends[1], bytes, 1, 0), 1);
+	assert_int_equal(vmc_recv(world_ends[1], bytes, 1, 0), 1);
 	assert_false(fires(fd, 50));
 	while (!fires(fd, 0))
-		assert_true(vmc_recv(ends[1], bytes, sizeof(bytes), 0) > 0);
-	assert_true(vmc_reserve(ends[0], 1, &room) > 0);
-	fill_and_look(ends[0]);
+		assert_true(vmc_recv(world_ends[1], bytes, sizeof(bytes), 0) > 0);
+	assert_true(vmc_reserve(world_ends[0], 1, &room) > 0);
+	fill_and_look(world_ends[0]);
 	/* The end. */
-	assert_int_equal(vmc_shutdown(ends[1]), 0);
+	assert_int_equal(vmc_shutdown(world_ends[1]), 0);
 	assert_true(fires(fd, WORLD_TIMEOUT_MS));
-	assert_int_equal(vmc_peek(ends[0], 1, &data), 0);
-	assert_int_equal(vmc_events(ends[0], 0), 0);
+	assert_int_equal(vmc_peek(world_ends[0], 1, &data), 0);
+	assert_int_equal(vmc_events(world_ends[0], 0), 0);
 }
 
 /* From a turn in which it wants room to one in which it does not. */
@@ -303,18 +287,18 @@ static void a_wish_that_is_given_up_ends(void **state)
 	static char bytes[65536];
 	const void *data;
 	unsigned int i;
-	int fd = vmc_fd(ends[0]);
+	int fd = vmc_fd(world_ends[0]);
 
 	(void)state;
-	fill_and_look(ends[0]);
-	while (vmc_recv(ends[1], bytes, sizeof(bytes), 0) > 0)
+	fill_and_look(world_ends[0]);
+	while (vmc_recv(world_ends[1], bytes, sizeof(bytes), 0) > 0)
 		;
 	/* There is room for ever; who reads only is not told so for ever. */
 	for (i = 0; fires(fd, 0); i++) {
 		assert_in_range(i, 0, 10);
-		assert_int_equal(vmc_peek(ends[0], 1, &data), -EAGAIN);
+		assert_int_equal(vmc_peek(world_ends[0], 1, &data), -EAGAIN);
 	}
-	assert_int_equal(vmc_send(ends[1], "x", 1, 0), 1);
+	assert_int_equal(vmc_send(world_ends[1], "x", 1, 0), 1);
 	assert_true(fires(fd, WORLD_TIMEOUT_MS));
 }
 
@@ -384,7 +368,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 #define PAIR(name) \
-	cmocka_unit_test_setup_teardown(name, start_pair, stop_pair)
+	cmocka_unit_test_setup_teardown(name, world_start_pair, world_stop_pair)
 		PAIR(no_wake_up_for_data_is_lost),
 		PAIR(no_wake_up_for_space_is_lost),
 		PAIR(each_message_wakes),

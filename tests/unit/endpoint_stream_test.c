@@ -18,22 +18,6 @@
 /* Of each direction; many times the ring, and odd. */
 #define STREAM_BYTES	((48U << 20) + 12345)
 
-static struct vmc_endpoint *endpoints[2];
-static struct vmc_connection *ends[2];
-
-static int start_pair(void **state)
-{
-	world_start(state);
-	world_pair(endpoints, ends);
-	return 0;
-}
-
-static int stop_pair(void **state)
-{
-	world_unpair(endpoints, ends);
-	return world_stop(state);
-}
-
 /* One direction of one side. */
 struct half {
 	struct vmc_connection *connection;
@@ -111,15 +95,15 @@ static void every_byte_arrives_both_ways(void **state)
 {
 	/* Senders of both sides, receivers of both sides. */
 	struct half halves[4] = {
-		{ .connection = ends[0], .seed = 1 },
-		{ .connection = ends[1], .seed = 2 },
-		{ .connection = ends[1], .seed = 3 },
-		{ .connection = ends[0], .seed = 4 },
+		{ .connection = world_ends[0], .seed = 1 },
+		{ .connection = world_ends[1], .seed = 2 },
+		{ .connection = world_ends[1], .seed = 3 },
+		{ .connection = world_ends[0], .seed = 4 },
 	};
 	unsigned int i;
 
 	(void)state;
-	vmc_set_spin(ends[0], 20);
+	vmc_set_spin(world_ends[0], 20);
 	for (i = 0; i < 4; i++)
 		pthread_create(&halves[i].thread, NULL,
 			       i < 2 ? send_all : receive_all, &halves[i]);
@@ -161,18 +145,18 @@ static void who_shuts_down_may_still_read(void **state)
 	void *span;
 
 	(void)state;
-	say(ends[0], "last words");
-	assert_int_equal(vmc_shutdown(ends[0]), 0);
-	assert_int_equal(vmc_shutdown(ends[0]), 0);
-	assert_int_equal(vmc_reserve(ends[0], 1, &span), -EPIPE);
-	expect_text(ends[1], "last words");
-	assert_int_equal(how_it_ends(ends[1]), 0);
-	assert_int_equal(how_it_ends(ends[1]), 0);
-	say(ends[1], "answer");
-	expect_text(ends[0], "answer");
-	assert_int_equal(vmc_recv(ends[0], &(char){ 0 }, 1, 0), -EAGAIN);
-	assert_int_equal(vmc_shutdown(ends[1]), 0);
-	assert_int_equal(how_it_ends(ends[0]), 0);
+	say(world_ends[0], "last words");
+	assert_int_equal(vmc_shutdown(world_ends[0]), 0);
+	assert_int_equal(vmc_shutdown(world_ends[0]), 0);
+	assert_int_equal(vmc_reserve(world_ends[0], 1, &span), -EPIPE);
+	expect_text(world_ends[1], "last words");
+	assert_int_equal(how_it_ends(world_ends[1]), 0);
+	assert_int_equal(how_it_ends(world_ends[1]), 0);
+	say(world_ends[1], "answer");
+	expect_text(world_ends[0], "answer");
+	assert_int_equal(vmc_recv(world_ends[0], &(char){ 0 }, 1, 0), -EAGAIN);
+	assert_int_equal(vmc_shutdown(world_ends[1]), 0);
+	assert_int_equal(how_it_ends(world_ends[0]), 0);
 }
 
 static void who_detaches_is_read_to_the_end(void **state)
@@ -180,12 +164,12 @@ static void who_detaches_is_read_to_the_end(void **state)
 	void *span;
 
 	(void)state;
-	say(ends[0], "last words");
-	assert_int_equal(vmc_detach(ends[0]), 0);
-	ends[0] = NULL;
-	assert_int_equal(vmc_reserve(ends[1], 1, &span), -EPIPE);
-	expect_text(ends[1], "last words");
-	assert_int_equal(how_it_ends(ends[1]), 0);
+	say(world_ends[0], "last words");
+	assert_int_equal(vmc_detach(world_ends[0]), 0);
+	world_ends[0] = NULL;
+	assert_int_equal(vmc_reserve(world_ends[1], 1, &span), -EPIPE);
+	expect_text(world_ends[1], "last words");
+	assert_int_equal(how_it_ends(world_ends[1]), 0);
 }
 
 static void who_detaches_with_unread_bytes_resets(void **state)
@@ -193,22 +177,22 @@ static void who_detaches_with_unread_bytes_resets(void **state)
 	void *span;
 
 	(void)state;
-	say(ends[1], "unread");
-	assert_int_equal(vmc_detach(ends[0]), 0);
-	ends[0] = NULL;
-	assert_int_equal(how_it_ends(ends[1]), -ECONNRESET);
-	assert_int_equal(vmc_reserve(ends[1], 1, &span), -ECONNRESET);
+	say(world_ends[1], "unread");
+	assert_int_equal(vmc_detach(world_ends[0]), 0);
+	world_ends[0] = NULL;
+	assert_int_equal(how_it_ends(world_ends[1]), -ECONNRESET);
+	assert_int_equal(vmc_reserve(world_ends[1], 1, &span), -ECONNRESET);
 }
 
 static void a_stray_byte_on_the_socket_is_no_end(void **state)
 {
 	(void)state;
-	assert_int_equal(send(ends[0]->fd, "", 1, 0), 1);
+	assert_int_equal(send(world_ends[0]->fd, "", 1, 0), 1);
 	/* Whatever happened before. */
 	errno = ECONNRESET;
-	assert_int_equal(vmc_wait(ends[1], VMC_WAIT_DATA, 1200), 0);
-	say(ends[0], "well");
-	expect_text(ends[1], "well");
+	assert_int_equal(vmc_wait(world_ends[1], VMC_WAIT_DATA, 1200), 0);
+	say(world_ends[0], "well");
+	expect_text(world_ends[1], "well");
 }
 
 /* A process that dials "b", says something, and then waits for its death. */
@@ -374,7 +358,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 #define PAIR(name) \
-	cmocka_unit_test_setup_teardown(name, start_pair, stop_pair)
+	cmocka_unit_test_setup_teardown(name, world_start_pair, world_stop_pair)
 #define CHILD(name) \
 	cmocka_unit_test_setup_teardown(name, start_child, stop_child)
 		PAIR(every_byte_arrives_both_ways),

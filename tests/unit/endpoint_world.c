@@ -404,6 +404,28 @@ void world_unpair(struct vmc_endpoint *endpoints[2],
 	}
 }
 
+static struct vmc_endpoint *pair[2];
+struct vmc_connection *world_ends[2];
+
+/**
+ * world_start_pair - a case's switch, and a connection between two processes
+ */
+int world_start_pair(void **state)
+{
+	world_start(state);
+	world_pair(pair, world_ends);
+	return 0;
+}
+
+/**
+ * world_stop_pair - undo world_start_pair()
+ */
+int world_stop_pair(void **state)
+{
+	world_unpair(pair, world_ends);
+	return world_stop(state);
+}
+
 /**
  * world_fork - live another life
  * @life: in a process of its own, with a socket to us; no cmocka in there

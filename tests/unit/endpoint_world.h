@@ -63,6 +63,11 @@ void world_pair(struct vmc_endpoint *ret_endpoints[2],
 void world_unpair(struct vmc_endpoint *endpoints[2],
 		  struct vmc_connection *ends[2]);
 
+/* Of world_start_pair(): in "a" and in "b". */
+extern struct vmc_connection *world_ends[2];
+int world_start_pair(void **state);
+int world_stop_pair(void **state);
+
 struct world_child world_fork(void (*life)(int socket));
 void world_tell(int socket, int word);
 int world_hear(int socket);

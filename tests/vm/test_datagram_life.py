@@ -101,20 +101,25 @@ in_child(child)
                "both ends are closed")
 
 
-def test_thousands_of_flows_through_one_socket(server, client, waiting):
-    count, batch = 2000, 100
-    client.run("import resource; resource.setrlimit("
-               "resource.RLIMIT_NOFILE, (5000, 5000)); clients = []")
+def open_flows(server, client, count, batch, size, deadline_s):
+    """Make `clients`, and exchange a datagram of so many bytes with each."""
+    client.run("import resource; resource.setrlimit(resource.RLIMIT_NOFILE, "
+               f"({2 * count + 1000},) * 2); clients = []")
     for _ in range(count // batch):
         task = server.spawn(f"echo(s, {batch})")
         assert client.run(f"""
 new = [udp() for _ in range({batch})]
 for c in new: c.connect(target())
-for number, c in enumerate(new): c.send(payload(number, 200))
+for number, c in enumerate(new): c.send(payload(number, {size}))
 clients += new
-all(c.recv(1000) == payload(number, 200) for number, c in enumerate(new))
+all(c.recv(1000) == payload(number, {size}) for number, c in enumerate(new))
 """, 60)
-        task.join(30)
+        task.join(deadline_s)
+
+
+def test_thousands_of_flows_through_one_socket(server, client, waiting):
+    count = 2000
+    open_flows(server, client, count, 100, 200, 30)
     assert flows(server) == flows(client) == count
     # Those that were there all the time still work.
     task = server.spawn("echo(s, 200)")
@@ -131,19 +136,7 @@ all(c.recv(1000) == payload(number, 300) for number, c in enumerate(chosen))
 
 @pytest.mark.long
 def test_ten_thousand_flows_through_one_socket(server, client, waiting):
-    count, batch = 10000, 200
-    client.run("import resource; resource.setrlimit("
-               "resource.RLIMIT_NOFILE, (20000, 20000)); clients = []")
-    for _ in range(count // batch):
-        task = server.spawn(f"echo(s, {batch})")
-        assert client.run(f"""
-new = [udp() for _ in range({batch})]
-for c in new: c.connect(target())
-for number, c in enumerate(new): c.send(payload(number, 100))
-clients += new
-all(c.recv(1000) == payload(number, 100) for number, c in enumerate(new))
-""", 60)
-        task.join(60)
+    open_flows(server, client, 10000, 200, 100, 60)
     client.run("for c in clients: c.close()", 120)
     wait_until(lambda: flows(client) == flows(server) == 0,
                "all flows are closed", 120)
