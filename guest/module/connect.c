@@ -16,6 +16,7 @@
 #include "request.h"
 #include "route.h"
 #include "shadow.h"
+#include "spin.h"
 #include "stats.h"
 
 /*
@@ -124,6 +125,11 @@ put_sock:
 	return err;
 }
 
+static bool is_answered(struct sock *sk, u32 unused)
+{
+	return test_bit(VMC_DEFERRED_ANSWER, &vmc_sk(sk)->deferred);
+}
+
 /**
  * vmc_connect_dial - ask the switch for a circuit
  * @sk: owned
@@ -153,8 +159,12 @@ int vmc_connect_dial(struct sock *sk, vmc_sockaddr *addr, int addr_bytes)
 	sk_reset_timer(sk, &sk->sk_timer, jiffies + connect_patience(sk));
 	vmc_attach_hold();
 	err = connect_request(sk);
-	if (!err)
+	if (!err) {
+		if (vs->is_patient && vmc_spin_may() &&
+		    vmc_spin(sk, is_answered, 0))
+			vmc_connect_run_deferred(sk);
 		return 0;
+	}
 	vmc_attach_drop();
 	sk_stop_timer(sk, &sk->sk_timer);
 	inet_sk_set_state(sk, TCP_CLOSE);
@@ -207,6 +217,7 @@ int vmc_connect(struct socket *sock, vmc_sockaddr *addr, int addr_bytes,
 	    generic->sa_family != AF_UNSPEC)
 		connect_choose(sk, addr, addr_bytes);
 	if (!vs->is_fallback) {
+		vs->is_patient = !(flags & O_NONBLOCK);
 		err = __inet_stream_connect(sock, (void *)addr, addr_bytes,
 					    flags, 0);
 		release_sock(sk);

@@ -222,6 +222,9 @@ static int datagram_receive(struct socket *sock, struct msghdr *msg,
 	struct sock *sk = sock->sk;
 	int taken;
 
+	if (!(flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) &&
+	    READ_ONCE(vmc_datagram_of(sk)->nr_flows))
+		vmc_ready_wait(sk);
 	if (is_plain_receive(sk, msg, flags)) {
 		taken = vmc_ready_take(sk, msg, bytes);
 		if (taken >= 0)

@@ -30,6 +30,7 @@ static struct {
 	unsigned int nr_events;
 	struct list_head todo;		/* for the worker, in order */
 	unsigned int nr_unhandled;	/* of these, and in its hands */
+	unsigned int seen;		/* how far the queue was looked at */
 } event_queue;
 
 /* Caller holds the lock. */
@@ -102,6 +103,13 @@ static void event_take(struct event *event, unsigned long *kicked)
 	list_add_tail(&event->node, &event_queue.todo);
 }
 
+/* Caller holds the lock. Lets interrupts come; true: look once more. */
+static bool event_enable(void)
+{
+	event_queue.seen = virtqueue_enable_cb_prepare(event_queue.vq);
+	return virtqueue_poll(event_queue.vq, event_queue.seen);
+}
+
 /**
  * vmc_event_look - take all used events
  *
@@ -138,7 +146,7 @@ void vmc_event_look(void)
 			virtqueue_kick(event_queue.vq);
 		if (!list_empty(&event_queue.todo))
 			queue_work(vmc_device_worker(), &event_queue.work);
-		if (!virtqueue_enable_cb(event_queue.vq))
+		if (event_enable())
 			more = true;
 		spin_unlock(&event_queue.lock);
 		for_each_set_bit(link, kicked, VMC_MAX_LINKS) {
@@ -146,6 +154,56 @@ void vmc_event_look(void)
 			event_queue.user->kick(link);
 		}
 	} while (more);
+}
+
+/**
+ * vmc_event_mute - somebody looks at the queue: no interrupts are needed
+ *
+ * Preemption off until vmc_event_unmute(). Others may let interrupts come
+ * meanwhile; they do no harm.
+ */
+void vmc_event_mute(void)
+{
+	spin_lock_bh(&event_queue.lock);
+	if (event_queue.vq)
+		virtqueue_disable_cb(event_queue.vq);
+	spin_unlock_bh(&event_queue.lock);
+}
+
+/**
+ * vmc_event_unmute - nobody looks any more
+ */
+void vmc_event_unmute(void)
+{
+	bool is_any;
+
+	spin_lock_bh(&event_queue.lock);
+	is_any = event_queue.vq && event_enable();
+	spin_unlock_bh(&event_queue.lock);
+	if (is_any)
+		vmc_device_look();
+}
+
+/**
+ * vmc_event_take_now - if there are events, handle them here
+ *
+ * Between vmc_event_mute() and vmc_event_unmute().
+ */
+void vmc_event_take_now(void)
+{
+	bool is_any;
+
+	spin_lock_bh(&event_queue.lock);
+	is_any = event_queue.vq &&
+		 virtqueue_poll(event_queue.vq, event_queue.seen);
+	spin_unlock_bh(&event_queue.lock);
+	if (!is_any)
+		return;
+	/* The tasklet runs as bottom halves are let in. */
+	local_bh_disable();
+	vmc_device_look();
+	local_bh_enable();
+	vmc_event_mute();
 }
 
 /**

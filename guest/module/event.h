@@ -11,5 +11,8 @@ void vmc_event_post_all(struct virtqueue *vq);
 void vmc_event_shut(void);
 void vmc_event_free(void);
 void vmc_event_look(void);
+void vmc_event_mute(void);
+void vmc_event_unmute(void);
+void vmc_event_take_now(void);
 
 #endif /* VMC_EVENT_H */

@@ -14,6 +14,7 @@
 #include "netdev.h"
 #include "proc.h"
 #include "route.h"
+#include "spin.h"
 
 static int __init vmc_init(void)
 {
@@ -27,9 +28,12 @@ static int __init vmc_init(void)
 	err = vmc_route_init();
 	if (err)
 		goto destroy_netdev;
-	err = vmc_flow_init();
+	err = vmc_spin_init();
 	if (err)
 		goto exit_route;
+	err = vmc_flow_init();
+	if (err)
+		goto exit_spin;
 	err = vmc_device_register(&vmc_dispatch);
 	if (err)
 		goto exit_flow;
@@ -54,6 +58,8 @@ unregister_device:
 	vmc_attach_exit();
 exit_flow:
 	vmc_flow_exit();
+exit_spin:
+	vmc_spin_exit();
 exit_route:
 	vmc_route_exit();
 destroy_netdev:
@@ -69,6 +75,7 @@ static void __exit vmc_exit(void)
 	vmc_flow_exit();
 	vmc_device_unregister();
 	vmc_attach_exit();
+	vmc_spin_exit();
 	vmc_route_exit();
 	vmc_netdev_destroy();
 }

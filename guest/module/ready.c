@@ -13,9 +13,12 @@
 #include "datagram.h"
 #include "flow.h"
 #include "ready.h"
+#include "spin.h"
 
 /* Flows that a socket's timer looks at each time it runs. */
 #define TIMER_FLOWS	128U
+/* And those that who waits for any of them looks at. */
+#define SPIN_FLOWS	8U
 
 /* The flow is looked at from now on, and rings no bell. */
 static void ready_add(struct vmc_datagram *datagram, struct vmc_flow *flow)
@@ -122,6 +125,44 @@ static bool is_queue_empty(const struct sock *sk)
 {
 	return skb_queue_empty_lockless(&sk->sk_receive_queue) &&
 	       skb_queue_empty_lockless(&udp_sk(sk)->reader_queue);
+}
+
+/* Not the flow's lock: a hint. A circuit's rings stay until a grace period. */
+static bool is_any_readable(struct vmc_datagram *datagram)
+{
+	const struct vmc_circuit *circuit;
+	unsigned int nr_left = SPIN_FLOWS;
+	struct vmc_flow *flow;
+	bool ret = false;
+
+	rcu_read_lock();
+	spin_lock_bh(&datagram->ready_lock);
+	list_for_each_entry(flow, &datagram->ready, ready) {
+		circuit = READ_ONCE(flow->circuit);
+		ret = circuit && vmc_circuit_readable_hint(circuit);
+		if (ret || !--nr_left)
+			break;
+	}
+	spin_unlock_bh(&datagram->ready_lock);
+	rcu_read_unlock();
+	return ret;
+}
+
+static bool has_come(struct sock *sk, u32 unused)
+{
+	return !is_queue_empty(sk) || READ_ONCE(sk->sk_err) ||
+	       READ_ONCE(sk->sk_shutdown) ||
+	       is_any_readable(vmc_datagram_of(sk));
+}
+
+/**
+ * vmc_ready_wait - spin until something has come, if that is worth it
+ * @sk: a datagram socket with flows
+ */
+void vmc_ready_wait(struct sock *sk)
+{
+	if (!has_come(sk, 0) && vmc_spin_may())
+		vmc_spin(sk, has_come, 0);
 }
 
 /**

@@ -11,6 +11,7 @@ struct vmc_flow;
 void vmc_ready_init(struct sock *sk);
 void vmc_ready_exit(struct sock *sk);
 bool vmc_ready_look_at(struct vmc_flow *flow);
+void vmc_ready_wait(struct sock *sk);
 void vmc_ready_refresh(struct sock *sk);
 int vmc_ready_take(struct sock *sk, struct msghdr *msg, size_t room_bytes);
 

@@ -48,6 +48,7 @@ struct vmc_sock {
 	bool is_fallback;	/* traffic runs over the shadow */
 	bool has_mirrored_error;	/* sk_err is the shadow's */
 	bool wants_space;	/* somebody waits for room */
+	bool is_patient;	/* connect() waits for the answer */
 	u32 cookie;		/* of the connect under way */
 	u32 attachment;		/* in which it was sent */
 	struct vmc_names dial;	/* what connect() shall dial */

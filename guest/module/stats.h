@@ -36,6 +36,8 @@ struct seq_file;
 	X(datagrams_unsent)		/* given up: the ring stayed full */ \
 	X(datagrams_unsent_peer)	/* so peers say, of those for us */ \
 	X(datagrams_unread)		/* in a ring that the peer left */ \
+	X(spins_won)			/* waits that needed no sleep */ \
+	X(spins_lost)			/* looked in vain, then slept */ \
 	X(lies)				/* impossible values in shared memory */ \
 	X(switch_lost)			/* heartbeat stopped */
 

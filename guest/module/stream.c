@@ -15,6 +15,7 @@
 #include "listen.h"
 #include "ring_copy.h"
 #include "shadow.h"
+#include "spin.h"
 #include "stats.h"
 #include "stream.h"
 
@@ -232,8 +233,8 @@ static bool data_or_end(struct sock *sk, u32 beyond_bytes)
 	return ret;
 }
 
-/* Owned. Waits until more than that can be read, or there is an end. */
-static void wait_for_data(struct sock *sk, u32 beyond_bytes, long *timeo)
+/* Owned. Sleeps until more than that can be read, or there is an end. */
+static void sleep_for_data(struct sock *sk, u32 beyond_bytes, long *timeo)
 {
 	struct vmc_circuit *circuit = vmc_sock_circuit(sk);
 	DEFINE_WAIT_FUNC(wait, woken_wake_function);
@@ -245,6 +246,21 @@ static void wait_for_data(struct sock *sk, u32 beyond_bytes, long *timeo)
 	sk_wait_event(sk, timeo, data_or_end(sk, beyond_bytes), &wait);
 	sk_clear_bit(SOCKWQ_ASYNC_WAITDATA, sk);
 	remove_wait_queue(sk_sleep(sk), &wait);
+}
+
+/* As sleep_for_data(), but spins first. */
+static void wait_for_data(struct sock *sk, u32 beyond_bytes, long *timeo)
+{
+	bool is_over;
+
+	if (vmc_spin_may()) {
+		release_sock(sk);
+		is_over = vmc_spin(sk, data_or_end, beyond_bytes);
+		lock_sock(sk);
+		if (is_over)
+			return;
+	}
+	sleep_for_data(sk, beyond_bytes, timeo);
 }
 
 /*
