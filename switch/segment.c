@@ -17,9 +17,13 @@
 #include "proto/ring.h"
 #include "switch/segment.h"
 
-/* Of each ring in the first part of a segment, this much memory stays. */
+/*
+ * Of the rings that are given out first this much memory stays: of those at the
+ * end of a segment, where the runs are short, and then of those at its begin.
+ */
 #define KEPT_BYTES	VMC_RING_MIN_BYTES
 #define KEPT_END	(VMC_RINGS_OFFSET + 64 * VMC_RING_DEFAULT_BYTES)
+#define KEPT_TAIL	(VMC_SEGMENT_BYTES - VMC_RING_MAX_BYTES)
 
 /* Sealed, so that no hypervisor can make the switch fault by shrinking it. */
 static int create(struct vmc_segment *segment, const char *name,
@@ -208,7 +212,8 @@ void vmc_segment_clear_ring(struct vmc_segment *segment, uint64_t offset,
 {
 	off_t at = (off_t)offset, end = (off_t)(offset + bytes), data;
 
-	if (offset < KEPT_END && !zero(segment->fd, at, at + KEPT_BYTES)) {
+	if ((offset < KEPT_END || offset >= KEPT_TAIL) &&
+	    !zero(segment->fd, at, at + KEPT_BYTES)) {
 		at += KEPT_BYTES;
 		data = lseek(segment->fd, at, SEEK_DATA);
 		if (data >= end || (data < 0 && errno == ENXIO))
