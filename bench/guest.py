@@ -20,7 +20,8 @@ KILL = ('for pid; do while kill -KILL -- "-$pid"; do sleep 0.02; done; '
 SERVE = ('echo $$ >"/sys/fs/cgroup/$0/cgroup.procs" && log=$1 && shift && '
          'exec "$@" >"$log" 2>&1')
 ENTER = 'echo $$ >"/sys/fs/cgroup/$0/cgroup.procs" && exec "$@"'
-LISTENING = "0A"
+# States of sockets in /proc/net: LISTEN of TCP, bound of UDP.
+WAITING = ("0A", "07")
 
 
 class BenchError(Exception):
@@ -85,9 +86,10 @@ class Guest:
         local = f":{int(port):04X}"
         end = time.monotonic() + timeout
         while time.monotonic() < end:
-            table = self.run("cat", "/proc/net/tcp", "/proc/net/tcp6")
+            table = self.run("cat", *(f"/proc/net/{name}" for name in
+                                      ("tcp", "tcp6", "udp", "udp6")))
             rows = [line.split() for line in table.splitlines()]
-            if any(row[1].endswith(local) and row[3] == LISTENING
+            if any(row[1].endswith(local) and row[3] in WAITING
                    for row in rows):
                 return
             time.sleep(0.1)
@@ -138,7 +140,7 @@ class Host:
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
         end = time.monotonic() + timeout
         while time.monotonic() < end:
-            table = subprocess.run([*self.prefix, "ss", "-Hltn"], text=True,
+            table = subprocess.run([*self.prefix, "ss", "-Hltun"], text=True,
                                    capture_output=True, check=True).stdout
             if f":{port} " in table:
                 return

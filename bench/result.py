@@ -19,8 +19,8 @@ class Results:
 
     def __init__(self):
         self.rows_by_key = {}
-        # What a peer cannot do here, what is not built, and what went wrong.
-        self.missing, self.not_yet, self.failures = [], [], []
+        # What a peer cannot do here, and what went wrong.
+        self.missing, self.failures = [], []
         # Processors that others used, one number a run.
         self.disturbances = []
 
@@ -97,7 +97,7 @@ class Results:
         path.write_text(json.dumps(
             {**about, "disturbance": self.disturbance(),
              "results": self.rows(), "missing": self.missing,
-             "not_yet": self.not_yet, "failures": self.failures},
+             "failures": self.failures},
             indent=1, ensure_ascii=False) + "\n")
 
 
@@ -110,7 +110,6 @@ class Recorded(Results):
         self.recorded = self.about.pop("results")
         self.recorded_disturbance = self.about.pop("disturbance")
         self.missing = self.about.pop("missing")
-        self.not_yet = self.about.pop("not_yet")
         self.failures = self.about.pop("failures")
 
     def rows(self):

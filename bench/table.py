@@ -126,8 +126,6 @@ def markdown(about, results):
         evidence = " ".join(lack["evidence"].split())
         lines.append(f"- {lack['bench']}, {lack['subject']}, {lack['what']}: "
                      f"{lack['reason']} (`{evidence[:300]}`)")
-    for lack in results.not_yet:
-        lines.append(f"- {lack['bench']}: {lack['reason']}")
     for lack in results.failures:
         lines.append(f"- {lack['bench']}, {lack['what']}, FAILED: "
                      f"{' '.join(lack['why'].split())[:300]}")

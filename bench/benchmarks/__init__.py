@@ -7,14 +7,8 @@ listed in its BENCHMARKS.
 
 import importlib
 
-NAMES = ("limit", "iperf3", "netperf", "sockperf", "redis", "http", "place",
-         "file", "crowd", "queues", "uplink")
-
-# What is still to be measured.
-NOT_YET = tuple(
-    {"bench": bench, "reason": "not yet: no benchmark of datagrams is written; "
-     "doc/architecture.md has figures"}
-    for bench in ("netperf UDP_RR", "netperf UDP_STREAM", "sockperf UDP"))
+NAMES = ("limit", "endpoint", "iperf3", "netperf", "sockperf", "redis", "http",
+         "place", "file", "crowd", "queues", "uplink")
 
 
 def load():

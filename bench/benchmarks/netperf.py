@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""netperf: round trips on a connection, and connections for a round trip."""
+"""netperf: round trips on a connection and in datagrams, connections for a round
+trip, and datagrams as fast as they go."""
 
 import re
 
@@ -9,6 +10,7 @@ from bench.guest import BenchError
 PORT = 12865
 # What both kinds do in about a second.
 CONNECTIONS_PER_S = 500
+DATAGRAM_SIZES = (64, 1400)
 
 
 def parse(text):
@@ -16,6 +18,16 @@ def parse(text):
     if not re.fullmatch(r"\s*\d+(\.\d+)?\s*", text):
         raise BenchError(f"netperf said: {text.strip()[-300:]}")
     return float(text)
+
+
+def parse_counts(text, names):
+    """The numbers of a run with -k NAMES."""
+    found = dict(re.findall(r"^(\w+)=([\d.]+)$", text, re.M))
+    try:
+        return [float(found[name]) for name in names.split(",")]
+    except KeyError as missing:
+        raise BenchError(f"netperf did not say {missing}: "
+                         f"{text.strip()[-300:]}")
 
 
 def length(test, seconds):
@@ -60,6 +72,13 @@ class RoundTrips(Benchmark):
         return measure(world, subject, self.test, plan.seconds)
 
 
+class DatagramRoundTrips(RoundTrips):
+    """A datagram of one byte there and back."""
+
+    name = "netperf UDP_RR"
+    test = "UDP_RR"
+
+
 class Connections(RoundTrips):
     """A connection for each round trip."""
 
@@ -68,4 +87,31 @@ class Connections(RoundTrips):
     limits = {"rate": ("guest", "TCP loopback connections")}
 
 
-BENCHMARKS = (RoundTrips, Connections)
+class Datagrams(RoundTrips):
+    """Datagrams one way, as fast as the sender can."""
+
+    name = "netperf UDP_STREAM"
+    limits = {}
+    counts = "LOCAL_SEND_CALLS,REMOTE_RECV_CALLS,ELAPSED_TIME"
+
+    def cases(self, plan):
+        return [Case(f"datagrams of {size} bytes", size)
+                for size in DATAGRAM_SIZES]
+
+    def once(self, world, subject, case, plan):
+        out = subject.client(world).run(
+            "netperf", "-H", subject.address(world), "-p",
+            subject.port(PORT), "-4", "-t", "UDP_STREAM",
+            "-l", max(1, round(plan.seconds)), "-P", 0, "--",
+            # Without -R it sends to neighbours only.
+            "-R", 1, "-m", case.size, "-k", self.counts,
+            group=subject.group, timeout=plan.seconds + 60)
+        sent, received, seconds = parse_counts(out, self.counts)
+        if not sent:
+            raise BenchError("netperf sent nothing")
+        return Run({"received": (received / seconds, "datagrams/s"),
+                    "lost": (1 - received / sent, "of 1")},
+                   nr_bytes=received * case.size, less=("lost",))
+
+
+BENCHMARKS = (RoundTrips, DatagramRoundTrips, Connections, Datagrams)

@@ -26,6 +26,7 @@ class Sockperf(Benchmark):
 
     name = "sockperf ping-pong"
     words = ("ping-pong",)
+    protocol = ("--tcp",)
 
     def cases(self, plan):
         return [Case(self.words[0], MESSAGE_BYTES, 1)]
@@ -33,13 +34,13 @@ class Sockperf(Benchmark):
     def prepare(self, world, subjects, plan):
         for subject in subjects:
             port = subject.port(PORT)
-            world.serve(subject, "sockperf", "server", "--tcp", "-i",
-                        "0.0.0.0", "-p", port, port=port)
+            world.serve(subject, "sockperf", "server", *self.protocol,
+                        "-i", "0.0.0.0", "-p", port, port=port)
 
     def once(self, world, subject, case, plan):
         out = subject.client(world).run(
-            "sockperf", *self.words, "--tcp", "-i", subject.address(world),
-            "-p", subject.port(PORT), "-m", case.size, "--full-rtt",
+            "sockperf", *self.words, *self.protocol,
+            "-i", subject.address(world), "-p", subject.port(PORT), "-m", case.size, "--full-rtt",
             "-t", max(1, round(plan.seconds)), group=subject.group)
         figures = {name: (value, "us") for name, value in parse(out).items()}
         return Run(figures, less=tuple(figures))
@@ -53,4 +54,11 @@ class UnderLoad(Sockperf):
     words = ("under-load", "--mps", str(LOAD_PER_S), "--reply-every", "1")
 
 
-BENCHMARKS = (Sockperf, UnderLoad)
+class Datagrams(Sockperf):
+    """One datagram at a time."""
+
+    name = "sockperf UDP"
+    protocol = ()
+
+
+BENCHMARKS = (Sockperf, UnderLoad, Datagrams)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The subjects, in the order of their turns.
 
-Each is a module with one class that is a bench.subject.Subject. Datagrams over
-circuits need no subject of their own; host processes as ends of circuits will
-be one.
+Each is a module with one class that is a bench.subject.Subject. Host processes
+as ends of circuits are no subject: nothing else joins what they join, so the
+benchmark "endpoints" has its own.
 """
 
 import importlib
