@@ -203,7 +203,9 @@ static bool is_host_over(struct vmc_relay *relay)
 static bool rx_end(struct vmc_relay *relay)
 {
 	relay->is_rx_over = true;
-	return vmc_end_set_flags(&relay->end, VMC_CTL_FIN);
+	vmc_end_set_flags(&relay->end, VMC_CTL_FIN);
+	/* A guest that waits has asked for data, any other will look. */
+	return vmc_end_produce(&relay->end, 0);
 }
 
 /* Bytes are in the guest's ring. */

@@ -83,6 +83,34 @@ put_link:
 	return ERR_PTR(err);
 }
 
+/* Whether the peer asked for a bell since it had one; the request is used up. */
+static bool circuit_use_up(u32 *seen, const __le32 *raw_count)
+{
+	u32 raw = le32_to_cpu(READ_ONCE(*raw_count));
+
+	if (raw == *seen)
+		return false;
+	*seen = raw;
+	return true;
+}
+
+/*
+ * FIN and GONE: who sleeps has asked for data or for room, and who does not
+ * will look.
+ */
+static bool circuit_is_end_awaited(struct vmc_circuit *circuit)
+{
+	bool is_awaited;
+
+	smp_mb(); /* B, D */
+	is_awaited = circuit_use_up(&circuit->peer_data_wait,
+				    &circuit->peer->data_wait);
+	if (circuit_use_up(&circuit->peer_space_wait,
+			   &circuit->peer->space_wait))
+		is_awaited = true;
+	return is_awaited;
+}
+
 /* False: all that was said before. */
 static bool circuit_say_flags(struct vmc_circuit *circuit, u32 flags)
 {
@@ -119,7 +147,8 @@ void vmc_circuit_close(struct vmc_circuit *circuit, bool abort)
 	is_news = circuit_say_flags(circuit, VMC_CTL_FIN | VMC_CTL_GONE |
 				    (abort ? VMC_CTL_RST : 0));
 	/* The uplink is the switch, whom CLOSE tells. */
-	if (is_news && !circuit->link->is_uplink)
+	if (is_news && !circuit->link->is_uplink &&
+	    (abort || circuit_is_end_awaited(circuit)))
 		vmc_link_ring(circuit->link, circuit->slot);
 	vmc_circuit_step(circuit, VMC_EVENT_CLOSE);
 	/*
@@ -304,17 +333,13 @@ u32 vmc_circuit_writable_hint(const struct vmc_circuit *circuit)
  */
 void vmc_circuit_produce(struct vmc_circuit *circuit, u32 bytes)
 {
-	u32 raw_wait;
-
 	WRITE_ONCE(circuit->prod, circuit->prod + bytes);
 	smp_store_release(&circuit->own->prod,
 			  cpu_to_le32(circuit->prod)); /* A */
 	smp_mb(); /* B */
-	raw_wait = le32_to_cpu(READ_ONCE(circuit->peer->data_wait));
-	if (raw_wait == circuit->peer_data_wait)
-		return;
-	circuit->peer_data_wait = raw_wait;
-	vmc_link_ring(circuit->link, circuit->slot);
+	if (circuit_use_up(&circuit->peer_data_wait,
+			   &circuit->peer->data_wait))
+		vmc_link_ring(circuit->link, circuit->slot);
 }
 
 /**
@@ -398,13 +423,14 @@ void vmc_circuit_adopt(struct vmc_circuit *circuit)
 }
 
 /**
- * vmc_circuit_set_flags - say FIN, RST or GONE, and ring
+ * vmc_circuit_set_flags - say FIN, RST or GONE, and ring if somebody waits
  * @circuit: whose
  * @flags: VMC_CTL_, added to those said before
  */
 void vmc_circuit_set_flags(struct vmc_circuit *circuit, u32 flags)
 {
-	if (circuit_say_flags(circuit, flags))
+	if (circuit_say_flags(circuit, flags) &&
+	    (flags & VMC_CTL_RST || circuit_is_end_awaited(circuit)))
 		vmc_link_ring(circuit->link, circuit->slot);
 }
 

@@ -172,6 +172,7 @@ static int inet_name(struct socket *sock, struct sockaddr *addr, int peer)
 
 	if (!is_ours(sock))
 		return READ_ONCE(sock->ops)->getname(sock, addr, peer);
+	vmc_sock_refresh(sk);
 	shadow = READ_ONCE(vmc_sk(sk)->shadow);
 	if (shadow && !inet_sk(sk)->inet_dport)
 		return READ_ONCE(shadow->ops)->getname(shadow, addr, peer);
@@ -184,6 +185,7 @@ static int inet_shutdown_sock(struct socket *sock, int how)
 	struct socket *shadow = vmc_sk(sock->sk)->shadow;
 	int err;
 
+	vmc_sock_refresh(sock->sk);
 	if (!READ_ONCE(vmc_sk(sock->sk)->is_fallback))
 		return inet_shutdown(sock, how);
 	vmc_shadow_sync_error(sock->sk);

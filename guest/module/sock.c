@@ -149,6 +149,38 @@ void vmc_sock_clear_names(struct sock *sk)
 	}
 }
 
+static void sock_signal(struct vmc_circuit *circuit);
+
+/*
+ * Whether the peer's flags tell a sleeper something. Unknown bits do not, or a
+ * hostile peer could keep us busy.
+ */
+static bool has_news(const struct vmc_circuit *circuit)
+{
+	return vmc_circuit_peer_flags(circuit) &
+	       (VMC_CTL_FIN | VMC_CTL_RST | VMC_CTL_GONE);
+}
+
+/*
+ * For SIGIO, which nobody polls for. Not at once, for who reads without delay
+ * needs no bell.
+ */
+static void sock_ask(struct timer_list *timer)
+{
+	struct sock *sk = from_timer(sk, timer, sk_timer);
+	struct vmc_circuit *circuit;
+
+	rcu_read_lock();
+	circuit = rcu_dereference(vmc_sk(sk)->circuit);
+	if (circuit && !READ_ONCE(circuit->is_mapped)) {
+		vmc_circuit_await_data(circuit);
+		if (vmc_circuit_readable_hint(circuit) || has_news(circuit))
+			sock_signal(circuit);
+	}
+	rcu_read_unlock();
+	sock_put(sk);
+}
+
 /**
  * vmc_sock_establish - the socket is connected by its circuit from now on
  * @sk: owned, or its spinlock held; has names and a circuit
@@ -156,8 +188,8 @@ void vmc_sock_clear_names(struct sock *sk)
 void vmc_sock_establish(struct sock *sk)
 {
 	inet_sk_set_state(sk, TCP_ESTABLISHED);
-	/* For SIGIO, which nobody polls for. */
-	vmc_circuit_await_data(vmc_sock_circuit(sk));
+	sk->sk_timer.function = sock_ask;
+	sk_reset_timer(sk, &sk->sk_timer, jiffies + 1);
 	vmc_uplink_publish(sk);
 	/* The peer may have rung before anyone could hear it. */
 	vmc_sock_update(sk);
@@ -253,6 +285,7 @@ void vmc_sock_let_go(struct sock *sk, bool abort)
 	 * in the control page, which then is somebody else's. All that does is
 	 * to have a bell rung for nothing, so no grace period is due here.
 	 */
+	sk_stop_timer(sk, &sk->sk_timer);
 	RCU_INIT_POINTER(vmc_sk(sk)->circuit, NULL);
 	vmc_circuit_close(circuit, abort);
 }
@@ -282,6 +315,7 @@ static void sock_lose_circuit(struct sock *sk)
 		return;
 	vmc_sock_break(sk, ECONNRESET);
 	vmc_mapping_lose(sk);
+	sk_stop_timer(sk, &sk->sk_timer);
 	RCU_INIT_POINTER(vmc_sk(sk)->circuit, NULL);
 	vmc_circuit_release(circuit);
 }
@@ -311,16 +345,6 @@ static bool sock_lock_for(struct sock *sk, struct vmc_circuit *circuit)
 		return true;
 	bh_unlock_sock(sk);
 	return false;
-}
-
-/*
- * Whether the peer's flags tell a sleeper something. Unknown bits do not, or a
- * hostile peer could keep us busy.
- */
-static bool has_news(const struct vmc_circuit *circuit)
-{
-	return vmc_circuit_peer_flags(circuit) &
-	       (VMC_CTL_FIN | VMC_CTL_RST | VMC_CTL_GONE);
 }
 
 /*
@@ -357,18 +381,50 @@ static bool signal_has_space(struct sock *sk, struct vmc_circuit *circuit)
 	return true;
 }
 
-static void sock_signal(struct vmc_circuit *circuit)
+/* False: the socket has this circuit no more. Under RCU, BH off. */
+static bool sock_heed_flags(struct sock *sk, struct vmc_circuit *circuit)
 {
-	struct sock *sk = circuit->owner;
-
 	if (!sock_lock_for(sk, circuit))
-		return;
+		return false;
 	if (sock_owned_by_user(sk))
 		set_bit(VMC_DEFERRED_UPDATE, &vmc_sk(sk)->deferred);
 	else
 		vmc_sock_update(sk);
 	bh_unlock_sock(sk);
+	return true;
+}
 
+/**
+ * vmc_sock_refresh - before somebody asks for the socket's state
+ * @sk: not owned by the caller
+ *
+ * A peer that ends rings only who asked for a bell.
+ */
+void vmc_sock_refresh(struct sock *sk)
+{
+	struct vmc_circuit *circuit;
+	u32 flags = 0;
+
+	rcu_read_lock();
+	circuit = rcu_dereference(vmc_sk(sk)->circuit);
+	if (circuit)
+		flags = vmc_circuit_peer_flags(circuit);
+	if (READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN)
+		flags &= ~VMC_CTL_FIN;
+	if (flags & (VMC_CTL_FIN | VMC_CTL_RST | VMC_CTL_GONE)) {
+		local_bh_disable();
+		sock_heed_flags(sk, circuit);
+		local_bh_enable();
+	}
+	rcu_read_unlock();
+}
+
+static void sock_signal(struct vmc_circuit *circuit)
+{
+	struct sock *sk = circuit->owner;
+
+	if (!sock_heed_flags(sk, circuit))
+		return;
 	if (signal_has_data(sk, circuit))
 		sk->sk_data_ready(sk);
 	else if (has_news(circuit))

@@ -94,6 +94,7 @@ void vmc_sock_set_names(struct sock *sk, const struct vmc_names *names);
 void vmc_sock_clear_names(struct sock *sk);
 void vmc_sock_establish(struct sock *sk);
 void vmc_sock_update(struct sock *sk);
+void vmc_sock_refresh(struct sock *sk);
 void vmc_sock_break(struct sock *sk, int error);
 void vmc_sock_let_go(struct sock *sk, bool abort);
 void vmc_sock_abandon(struct sock *sk);

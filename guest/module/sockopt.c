@@ -174,6 +174,7 @@ static int circuit_get(struct sock *sk, int level, int name,
 
 	if (level != SOL_TCP || (name != TCP_INFO && name != TCP_MAXSEG))
 		return -ENOPROTOOPT;
+	vmc_sock_refresh(sk);
 	rcu_read_lock();
 	circuit = rcu_dereference(vmc_sk(sk)->circuit);
 	if (circuit) {

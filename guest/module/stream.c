@@ -414,15 +414,14 @@ static __poll_t circuit_poll(struct sock *sk, struct vmc_circuit *circuit,
 			   circuit->rx_bytes / 2);
 	__poll_t mask = 0;
 
-	if (wanted & (EPOLLIN | EPOLLRDNORM)) {
-		/*
-		 * Always, though there may be data: an edge-triggered waiter
-		 * wants to hear of the data after these, too.
-		 */
-		vmc_circuit_await_data(circuit);
-		if (vmc_circuit_readable_hint(circuit) >= target)
-			mask |= EPOLLIN | EPOLLRDNORM;
-	}
+	/*
+	 * Always, though there may be data: an edge-triggered waiter wants to
+	 * hear of the data after these, too, and everybody of the end.
+	 */
+	vmc_circuit_await_data(circuit);
+	if (wanted & (EPOLLIN | EPOLLRDNORM) &&
+	    vmc_circuit_readable_hint(circuit) >= target)
+		mask |= EPOLLIN | EPOLLRDNORM;
 	if (!(wanted & (EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND)))
 		return mask;
 	if (READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN)
@@ -490,6 +489,8 @@ __poll_t vmc_stream_poll(struct file *file, struct socket *sock,
 	else if (state != TCP_SYN_SENT)
 		mask |= EPOLLOUT | EPOLLWRNORM;
 	rcu_read_unlock();
+	/* The peer may have ended before we asked for its bell. */
+	vmc_sock_refresh(sk);
 
 	shutdown = READ_ONCE(sk->sk_shutdown);
 	if (shutdown == SHUTDOWN_MASK || state == TCP_CLOSE)
