@@ -15,7 +15,6 @@
 
 #include "switch/address.h"
 #include "switch/host_socket.h"
-#include "switch/notice.h"
 #include "switch/relay.h"
 #include "switch/uplink.h"
 
@@ -479,25 +478,19 @@ int vmc_inbound_open(struct vmc_uplink *uplink)
 void vmc_inbound_offer(struct vmc_relay *relay)
 {
 	const struct vmc_inbound *inbound = relay->inbound;
-	struct vmc_link *link = relay->trunk->link;
-	struct vmc_vm *vm = link->ends[!VMC_UPLINK_END].vm;
+	struct vmc_vm *vm = vmc_terminal_vm(&relay->terminal);
 	const struct vmc_listener *listener;
-	struct vmc_circuit *circuit;
 
 	listener = vmc_listener_match(&vm->listeners, &inbound->guest,
 				      vmc_name_hash(&inbound->remote,
 						    &inbound->guest));
 	if (!listener || vmc_outbox_is_crowded(&vm->outbox) ||
-	    vmc_relay_take_circuit(relay, &inbound->guest, &inbound->remote,
-				   (uint32_t[]){ listener->tx_bytes,
-						 listener->rx_bytes })) {
+	    vmc_terminal_offer(&relay->terminal, &inbound->guest,
+			       &inbound->remote, false,
+			       (uint32_t[]){ listener->tx_bytes,
+					     listener->rx_bytes },
+			       listener->id))
 		vmc_relay_abort(relay);
-		return;
-	}
-	relay->state = VMC_RELAY_OFFERED;
-	circuit = &link->circuits.circuits[relay->slot];
-	circuit->dialler = VMC_UPLINK_END;
-	vmc_circuit_step(circuit, VMC_UPLINK_END, VMC_EVENT_CONNECT);
-	vmc_circuit_step(circuit, !VMC_UPLINK_END, VMC_EVENT_OFFER);
-	vmc_notice_offer(link, !VMC_UPLINK_END, relay->slot, listener->id);
+	else
+		relay->state = VMC_RELAY_OFFERED;
 }

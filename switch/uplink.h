@@ -16,7 +16,6 @@ struct vmc_uplink {
 	struct vmc_uring uring;
 	struct vmc_trunk_list trunks;
 	struct vmc_inbound_table inbound;
-	unsigned int nr_relays;
 };
 
 int vmc_uplink_create(struct vmc_vm_table *table, struct vmc_loop *loop,
