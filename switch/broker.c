@@ -57,7 +57,7 @@ static void drop_state(struct vmc_vm *vm)
 	vm->is_welcome = false;
 	vmc_answer_leave(vm);
 	if (broker->table.uplink)
-		vmc_inbound_leave(broker->table.uplink, vm);
+		vmc_uplink_leave(broker->table.uplink, vm);
 	while ((dial = vmc_dial_any(&vm->dials)))
 		vmc_dial_remove(&vm->dials, dial);
 	vm->page_mapping = NULL;
@@ -313,7 +313,7 @@ static void beat(struct vmc_watch *watch, uint32_t events)
 		vmc_window_tick(&vm->connection.window, now_ms);
 	}
 	if (broker->table.uplink)
-		vmc_inbound_tick(broker->table.uplink);
+		vmc_uplink_tick(broker->table.uplink);
 }
 
 static int listen_all(struct vmc_broker *broker)

@@ -265,7 +265,9 @@ static void tx_done(struct vmc_uring_op *op, int result, unsigned int flags)
 	if (result > 0) {
 		if (vm)
 			vm->stats.bytes_out += (uint32_t)result;
-		vmc_terminal_ring(&relay->terminal, vmc_end_consume(&relay->terminal.end, (uint32_t)result));
+		vmc_terminal_ring(&relay->terminal,
+				  vmc_end_consume(&relay->terminal.end,
+						  (uint32_t)result));
 	}
 	vmc_pump(relay);
 }
