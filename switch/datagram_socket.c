@@ -43,6 +43,7 @@ static struct vmc_datagram_socket *find(struct vmc_uplink *uplink,
 
 	LIST_FOREACH(socket, bucket_of(uplink, local), entry) {
 		if (socket->vm == vm && socket->is_routed == is_routed &&
+		    !socket->published &&
 		    !memcmp(&socket->local, local, sizeof(*local)))
 			return socket;
 	}
@@ -56,6 +57,7 @@ static void end_task(struct vmc_task *task)
 
 	LIST_REMOVE(socket, entry);
 	close(socket->fd);
+	free(socket->refusals);
 	free(socket);
 }
 
@@ -134,19 +136,15 @@ static void has_room(struct vmc_uring_op *op, int result, unsigned int flags)
 		vmc_flow_send_again(flow);
 }
 
+/* @bound: what the host's socket is bound to; NULL: what it likes. */
 static int create(struct vmc_uplink *uplink, struct vmc_vm *vm,
-		  const struct vmc_name *local, bool is_routed,
+		  const struct vmc_name *local, const struct vmc_name *bound,
 		  struct vmc_datagram_socket **ret_socket)
 {
 	struct vmc_datagram_socket *socket;
 	int fd;
 
-	if (vm->nr_datagram_sockets >= MAX_SOCKETS) {
-		vm->stats.over_quota++;
-		return -ENOBUFS;
-	}
-	fd = vmc_host_socket_datagram(local->family,
-				      is_routed ? local : NULL);
+	fd = vmc_host_socket_datagram(local->family, bound);
 	if (fd < 0)
 		return fd == -EMFILE || fd == -ENFILE ? -ENOBUFS : fd;
 	socket = calloc(1, sizeof(*socket));
@@ -157,7 +155,6 @@ static int create(struct vmc_uplink *uplink, struct vmc_vm *vm,
 	socket->uplink = uplink;
 	socket->vm = vm;
 	socket->local = *local;
-	socket->is_routed = is_routed;
 	socket->fd = fd;
 	socket->rx.done = received;
 	socket->room.done = has_room;
@@ -184,10 +181,45 @@ int vmc_datagram_socket_get(struct vmc_uplink *uplink, struct vmc_vm *vm,
 			    const struct vmc_name *local, bool is_routed,
 			    struct vmc_datagram_socket **ret_socket)
 {
+	int error;
+
 	*ret_socket = find(uplink, vm, local, is_routed);
 	if (*ret_socket)
 		return 0;
-	return create(uplink, vm, local, is_routed, ret_socket);
+	if (vm->nr_datagram_sockets >= MAX_SOCKETS) {
+		vm->stats.over_quota++;
+		return -ENOBUFS;
+	}
+	error = create(uplink, vm, local, is_routed ? local : NULL,
+		       ret_socket);
+	if (!error)
+		(*ret_socket)->is_routed = is_routed;
+	return error;
+}
+
+/**
+ * vmc_datagram_socket_publish - a socket at a name of the host
+ * @uplink: the uplink
+ * @vm: whom it leads to
+ * @publish: the names; the socket lasts as long as the uplink
+ *
+ * Return: 0, or the error of socket() or bind().
+ */
+int vmc_datagram_socket_publish(struct vmc_uplink *uplink, struct vmc_vm *vm,
+				const struct vmc_config_publish *publish)
+{
+	struct vmc_datagram_socket *socket;
+	int error;
+
+	error = create(uplink, vm, &publish->guest, &publish->host, &socket);
+	if (error)
+		return error;
+	socket->published = publish->text;
+	/* Who asked at one address wants the answer from there. */
+	if (vmc_name_is_wildcard(&publish->host))
+		vmc_host_socket_tell_addresses(socket->fd,
+					       publish->host.family);
+	return 0;
 }
 
 /**
@@ -208,7 +240,7 @@ void vmc_datagram_socket_put(struct vmc_datagram_socket *socket,
 			     bool is_guest_gone)
 {
 	socket->empty_since_ms = vmc_loop_now_ms();
-	if (!--socket->nr_flows && is_guest_gone &&
+	if (!--socket->nr_flows && is_guest_gone && !socket->published &&
 	    !socket->uplink->datagrams.is_closed)
 		end(socket);
 }
@@ -260,7 +292,7 @@ static void visit(struct vmc_uplink *uplink,
 
 static void end_if_of(struct vmc_datagram_socket *socket, const void *vm)
 {
-	if (socket->vm == vm && !socket->nr_flows)
+	if (socket->vm == vm && !socket->nr_flows && !socket->published)
 		end(socket);
 }
 
@@ -277,8 +309,8 @@ void vmc_datagram_socket_leave(struct vmc_uplink *uplink,
 
 static void end_if_old(struct vmc_datagram_socket *socket, const void *now_ms)
 {
-	if (!socket->nr_flows && *(const uint64_t *)now_ms -
-				 socket->empty_since_ms > LINGER_MS)
+	if (!socket->nr_flows && !socket->published &&
+	    *(const uint64_t *)now_ms - socket->empty_since_ms > LINGER_MS)
 		end(socket);
 }
 

@@ -11,6 +11,8 @@
 #define VMC_DATAGRAM_BUCKETS	1024
 
 struct vmc_flow;
+struct vmc_config_publish;
+struct vmc_refusals;
 struct vmc_uplink;
 struct vmc_vm;
 
@@ -25,6 +27,7 @@ struct vmc_datagram_socket {
 	struct vmc_vm *vm;
 	struct vmc_name local;		/* of the guest's socket */
 	bool is_routed;			/* bound to that name */
+	const char *published;		/* as configured; NULL: it is not */
 	bool is_ending;			/* waits for its operations to end */
 	bool is_whole;			/* the host does not cut in pieces */
 	int fd;
@@ -32,6 +35,8 @@ struct vmc_datagram_socket {
 	struct vmc_uring_op room;	/* while it takes no more */
 	struct vmc_task end_task;
 	unsigned int nr_flows;
+	unsigned int nr_unanswered;	/* of those: offered to the guest */
+	struct vmc_refusals *refusals;	/* NULL: none yet */
 	struct vmc_flow_list blocked;	/* they wait for room */
 	uint64_t empty_since_ms;	/* if it has no flows */
 	LIST_ENTRY(vmc_datagram_socket) entry;
@@ -49,6 +54,8 @@ struct vmc_datagram_table {
 int vmc_datagram_socket_get(struct vmc_uplink *uplink, struct vmc_vm *vm,
 			    const struct vmc_name *local, bool is_routed,
 			    struct vmc_datagram_socket **ret_socket);
+int vmc_datagram_socket_publish(struct vmc_uplink *uplink, struct vmc_vm *vm,
+				const struct vmc_config_publish *publish);
 void vmc_datagram_socket_take(struct vmc_datagram_socket *socket);
 void vmc_datagram_socket_put(struct vmc_datagram_socket *socket,
 			     bool is_guest_gone);

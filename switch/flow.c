@@ -21,7 +21,13 @@
 
 /* How often flows are looked at, and when they have had their time, ms. */
 #define SWEEP_MS	1000
-#define IDLE_MS		120000
+#define IDLE_MS		180000
+/* Those that the outside began; and when one socket has many of them. */
+#define INBOUND_IDLE_MS	30000
+#define CROWDED_IDLE_MS	2000
+#define CROWD		512
+/* An OFFER that nobody answers so long is withdrawn. */
+#define ANSWER_MS	5000
 /* A guest that does not answer our FIN so long is asked no more. */
 #define FIN_MS		3000
 
@@ -112,6 +118,7 @@ static void destroy(struct vmc_terminal *terminal)
 
 	vmc_loop_cancel(table->loop, &flow->end_task);
 	vmc_flow_unqueue(flow);
+	vmc_flow_inbound_free(flow);
 	unlist(flow);
 	table->nr--;
 	trunk = vmc_terminal_leave(terminal);
@@ -145,11 +152,12 @@ void vmc_flow_finish(struct vmc_flow *flow)
 
 /**
  * vmc_flow_break - a flow ends, and not in order
- * @flow: open
+ * @flow: open, or not answered yet
  */
 void vmc_flow_break(struct vmc_flow *flow)
 {
-	vmc_terminal_reset(&flow->terminal, ECONNRESET);
+	if (flow->terminal.has_slot)
+		vmc_terminal_reset(&flow->terminal, ECONNRESET);
 	vmc_flow_finish(flow);
 }
 
@@ -249,17 +257,45 @@ static void abort_flow(struct vmc_terminal *terminal)
 	vmc_flow_finish(flow_of(terminal));
 }
 
+static void link_up(struct vmc_terminal *terminal)
+{
+	if (flow_of(terminal)->state == VMC_FLOW_WAITING)
+		vmc_flow_offer(flow_of(terminal));
+}
+
+static void accepted(struct vmc_terminal *terminal)
+{
+	vmc_flow_accepted(flow_of(terminal));
+}
+
+static void refused(struct vmc_terminal *terminal)
+{
+	vmc_flow_refused(flow_of(terminal));
+}
+
 static const struct vmc_terminal_ops terminal_ops = {
+	.link_up	= link_up,
 	.look		= look,
-	.refused	= abort_flow,
+	.accepted	= accepted,
+	.refused	= refused,
 	.guest_closed	= guest_closed,
 	.abort		= abort_flow,
 	.destroy	= destroy,
 };
 
-static struct vmc_flow *create(struct vmc_trunk *trunk,
-			       struct vmc_datagram_socket *socket,
-			       const struct vmc_name *target)
+/**
+ * vmc_flow_create - a new flow, without a circuit
+ * @trunk: to the VM
+ * @socket: of the host; has it until it is freed
+ * @target: the other end, as the host has it
+ * @state: where it begins
+ *
+ * Return: the flow, or NULL for want of memory.
+ */
+struct vmc_flow *vmc_flow_create(struct vmc_trunk *trunk,
+				 struct vmc_datagram_socket *socket,
+				 const struct vmc_name *target,
+				 enum vmc_flow_state state)
 {
 	struct vmc_flow *flow = calloc(1, sizeof(*flow));
 	struct sockaddr_storage address;
@@ -267,6 +303,7 @@ static struct vmc_flow *create(struct vmc_trunk *trunk,
 	if (!flow)
 		return NULL;
 	flow->socket = socket;
+	flow->state = state;
 	flow->target = *target;
 	flow->address_bytes = vmc_host_socket_address(target, &address);
 	memcpy(&flow->address, &address, sizeof(flow->address));
@@ -295,7 +332,7 @@ static int start(struct vmc_dial *dial, const struct vmc_name *target)
 					is_routed, &socket);
 	if (error)
 		return error;
-	flow = create(trunk, socket, target);
+	flow = vmc_flow_create(trunk, socket, target, VMC_FLOW_OPEN);
 	if (!flow)
 		return -ENOBUFS;
 	if (vmc_terminal_answer(&flow->terminal, dial)) {
@@ -331,12 +368,26 @@ void vmc_flow_dial(struct vmc_dial *dial)
 		vmc_connect_fail(dial, error);
 }
 
+/* Who asks a server once must not hold a circuit for long. */
+static uint64_t idle_ms(const struct vmc_flow *flow)
+{
+	if (!flow->is_inbound)
+		return IDLE_MS;
+	return flow->socket->nr_flows > CROWD ? CROWDED_IDLE_MS :
+						INBOUND_IDLE_MS;
+}
+
 /* Nobody has used it for long: end it in order, or if need be without. */
 static void sweep(struct vmc_flow *flow, uint64_t now_ms)
 {
+	if (flow->state == VMC_FLOW_OFFERED || flow->state == VMC_FLOW_WAITING) {
+		if (now_ms - flow->used_ms > ANSWER_MS)
+			vmc_flow_break(flow);
+		return;
+	}
 	if (flow->state != VMC_FLOW_OPEN)
 		return;
-	if (!flow->fin_ms && now_ms - flow->used_ms > IDLE_MS)
+	if (!flow->fin_ms && now_ms - flow->used_ms > idle_ms(flow))
 		say_fin(flow);
 	else if (flow->fin_ms && now_ms - flow->fin_ms > FIN_MS &&
 		 !flow->nr_sending)

@@ -14,6 +14,8 @@
 #define VMC_FLOW_SEND_MAX	64
 
 enum vmc_flow_state {
+	VMC_FLOW_WAITING,	/* the outside began; the link is not up yet */
+	VMC_FLOW_OFFERED,	/* likewise; the guest has not answered yet */
 	VMC_FLOW_OPEN,		/* datagrams go both ways */
 	VMC_FLOW_ENDING,	/* waits for its sends to end */
 };
@@ -43,11 +45,31 @@ struct vmc_flow {
 	bool is_blocked;		/* the socket takes no more */
 	uint32_t segment_max;		/* larger ones go one by one */
 
+	struct vmc_flow_inbound *inbound;	/* until it is answered */
+	bool is_inbound;
+	bool has_source;		/* what it is sent from */
+	union {
+		struct in_pktinfo inet;
+		struct in6_pktinfo inet6;
+	} source;
+
 	bool is_guest_closed;		/* CLOSE came: it says no more */
 	uint32_t nr_unsent;		/* as in the control page */
 	uint32_t nr_errors;
+	uint32_t nr_given;		/* datagrams put into the ring */
 	uint64_t used_ms;
 	uint64_t fin_ms;		/* when we said FIN, or 0 */
+};
+
+/* What came from outside: one datagram, or many of one size. */
+struct vmc_arrival {
+	struct vmc_name from;
+	const uint8_t *payload;
+	uint32_t bytes;
+	uint32_t segment_bytes;
+	uint8_t traffic_class;
+	bool has_to;			/* the address that it was sent to */
+	uint8_t to[16];
 };
 
 /* One send: datagrams of one size, and where the guest has them. */
@@ -74,6 +96,7 @@ LIST_HEAD(vmc_flow_bucket, vmc_flow);
 /* The flows of the uplink. */
 struct vmc_flow_table {
 	struct vmc_loop *loop;
+	size_t kept_bytes;	/* of datagrams that wait for a link */
 	unsigned int nr;
 	struct vmc_flow_bucket by_target[VMC_FLOW_BUCKETS];
 	struct vmc_flow_bucket finished;	/* we said FIN */
@@ -88,6 +111,10 @@ struct vmc_flow_table {
 void vmc_flow_table_init(struct vmc_flow_table *table, struct vmc_loop *loop);
 void vmc_flow_table_close(struct vmc_flow_table *table);
 void vmc_flow_dial(struct vmc_dial *dial);
+struct vmc_flow *vmc_flow_create(struct vmc_trunk *trunk,
+				 struct vmc_datagram_socket *socket,
+				 const struct vmc_name *target,
+				 enum vmc_flow_state state);
 struct vmc_flow *vmc_flow_find(const struct vmc_datagram_socket *socket,
 			       const struct vmc_name *target);
 void vmc_flow_update(struct vmc_flow *flow);
@@ -106,8 +133,20 @@ void vmc_flow_unqueue(struct vmc_flow *flow);
 
 /* flow_receive.c */
 extern struct msghdr vmc_flow_receive_form;
+unsigned int vmc_flow_count(const struct vmc_arrival *arrival);
+void vmc_flow_give(struct vmc_flow *flow, const struct vmc_arrival *arrival);
 void vmc_flow_receive(struct vmc_datagram_socket *socket, void *buffer,
 		      int bytes);
 void vmc_flow_hear_errors(struct vmc_datagram_socket *socket);
+
+/* flow_inbound.c */
+int vmc_flow_publish_all(struct vmc_uplink *uplink);
+bool vmc_flow_begin(struct vmc_datagram_socket *socket,
+		    const struct vmc_arrival *arrival);
+void vmc_flow_keep(struct vmc_flow *flow, const struct vmc_arrival *arrival);
+void vmc_flow_offer(struct vmc_flow *flow);
+void vmc_flow_accepted(struct vmc_flow *flow);
+void vmc_flow_refused(struct vmc_flow *flow);
+void vmc_flow_inbound_free(struct vmc_flow *flow);
 
 #endif /* VMC_SWITCH_FLOW_H */

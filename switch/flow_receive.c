@@ -34,21 +34,32 @@ struct msghdr vmc_flow_receive_form = {
 	.msg_controllen = CONTROL_BYTES,
 };
 
-/* What came: one datagram, or many of one size. */
-struct arrival {
-	struct vmc_name from;
-	const uint8_t *payload;
-	uint32_t bytes;
-	uint32_t segment_bytes;
-	uint8_t traffic_class;
-};
+/* The address that it was sent to; true if the message says it. */
+static bool read_to(const struct cmsghdr *control, struct vmc_arrival *arrival)
+{
+	const struct in6_pktinfo *inet6 = (const void *)CMSG_DATA(control);
+	const struct in_pktinfo *inet = (const void *)CMSG_DATA(control);
+
+	if (control->cmsg_level == IPPROTO_IP &&
+	    control->cmsg_type == IP_PKTINFO)
+		memcpy(arrival->to, &inet->ipi_spec_dst, 4);
+	else if (control->cmsg_level == IPPROTO_IPV6 &&
+		 control->cmsg_type == IPV6_PKTINFO)
+		memcpy(arrival->to, &inet6->ipi6_addr, 16);
+	else
+		return false;
+	arrival->has_to = true;
+	return true;
+}
 
 static void read_control(const struct cmsghdr *control,
-			 struct arrival *arrival)
+			 struct vmc_arrival *arrival)
 {
 	const void *data = CMSG_DATA(control);
 	int value = 0;
 
+	if (read_to(control, arrival))
+		return;
 	memcpy(&value, data, control->cmsg_len > CMSG_LEN(sizeof(value)) ?
 	       sizeof(value) : control->cmsg_len - CMSG_LEN(0));
 	if (control->cmsg_level == IPPROTO_UDP &&
@@ -62,7 +73,7 @@ static void read_control(const struct cmsghdr *control,
 }
 
 /* False: it is nothing that could be given to anybody. */
-static bool read_arrival(void *buffer, int bytes, struct arrival *ret)
+static bool read_arrival(void *buffer, int bytes, struct vmc_arrival *ret)
 {
 	struct io_uring_recvmsg_out *out;
 	struct sockaddr_storage address = { 0 };
@@ -102,7 +113,7 @@ static void copy_in(struct vmc_end *end, uint32_t skip, const uint8_t *from,
 
 /* A record behind the producer index and @skip bytes. */
 static void put_record(struct vmc_end *end, uint32_t skip,
-		       const struct arrival *arrival, const uint8_t *from,
+		       const struct vmc_arrival *arrival, const uint8_t *from,
 		       uint32_t bytes)
 {
 	const struct vmc_record record = {
@@ -114,8 +125,22 @@ static void put_record(struct vmc_end *end, uint32_t skip,
 	copy_in(end, skip + (uint32_t)sizeof(record), from, bytes);
 }
 
-/* Put what came into the guest's ring, as far as there is room. */
-static void give(struct vmc_flow *flow, const struct arrival *arrival)
+/* Answers shall come from there. */
+static void note_source(struct vmc_flow *flow, const uint8_t *address)
+{
+	flow->has_source = true;
+	if (flow->target.family == VMC_FAMILY_INET)
+		memcpy(&flow->source.inet.ipi_spec_dst, address, 4);
+	else
+		memcpy(&flow->source.inet6.ipi6_addr, address, 16);
+}
+
+/**
+ * vmc_flow_give - put what came into the guest's ring, as far as there is room
+ * @flow: with a circuit, and a VM
+ * @arrival: from its target
+ */
+void vmc_flow_give(struct vmc_flow *flow, const struct vmc_arrival *arrival)
 {
 	struct vmc_vm *vm = vmc_terminal_vm(&flow->terminal);
 	struct vmc_end *end = &flow->terminal.end;
@@ -126,6 +151,8 @@ static void give(struct vmc_flow *flow, const struct arrival *arrival)
 		vmc_flow_catch_lie(flow);
 		return;
 	}
+	if (arrival->has_to)
+		note_source(flow, arrival->to);
 	do {
 		bytes = arrival->bytes - at;
 		if (bytes > arrival->segment_bytes)
@@ -146,6 +173,7 @@ static void give(struct vmc_flow *flow, const struct arrival *arrival)
 		__atomic_store_n(&end->own->unsent, htole32(flow->nr_unsent),
 				 __ATOMIC_RELAXED);
 	}
+	flow->nr_given += nr_given;
 	flow->used_ms = vmc_loop_now_ms();
 	vm->uplink_drops.no_room += nr_dropped;
 	vm->stats.datagrams_in += nr_given;
@@ -155,7 +183,11 @@ static void give(struct vmc_flow *flow, const struct arrival *arrival)
 				  vmc_end_produce(end, done));
 }
 
-static unsigned int count(const struct arrival *arrival)
+/**
+ * vmc_flow_count - of how many datagrams it is
+ * @arrival: from outside
+ */
+unsigned int vmc_flow_count(const struct vmc_arrival *arrival)
 {
 	if (!arrival->bytes)
 		return 1;
@@ -172,16 +204,20 @@ static unsigned int count(const struct arrival *arrival)
 void vmc_flow_receive(struct vmc_datagram_socket *socket, void *buffer,
 		      int bytes)
 {
-	struct arrival arrival = { 0 };
+	struct vmc_arrival arrival = { 0 };
 	struct vmc_flow *flow;
 
 	if (!read_arrival(buffer, bytes, &arrival))
 		return;
 	flow = vmc_flow_find(socket, &arrival.from);
-	if (flow && vmc_terminal_vm(&flow->terminal))
-		give(flow, &arrival);
-	else
-		socket->vm->uplink_drops.unwanted += count(&arrival);
+	if (flow && !vmc_terminal_vm(&flow->terminal))
+		return;
+	if (flow && flow->state == VMC_FLOW_WAITING)
+		vmc_flow_keep(flow, &arrival);
+	else if (flow)
+		vmc_flow_give(flow, &arrival);
+	else if (!vmc_flow_begin(socket, &arrival))
+		socket->vm->uplink_drops.unwanted += vmc_flow_count(&arrival);
 }
 
 /* The flow whose datagram an error is about hears of it. */

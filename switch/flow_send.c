@@ -184,6 +184,14 @@ static void add_controls(struct vmc_flow_send *send)
 	if (send->nr_datagrams > 1)
 		add_control(send, IPPROTO_UDP, UDP_SEGMENT, &segment,
 			    sizeof(segment));
+	if (send->flow->has_source && is_inet)
+		add_control(send, IPPROTO_IP, IP_PKTINFO,
+			    &send->flow->source.inet,
+			    sizeof(send->flow->source.inet));
+	else if (send->flow->has_source)
+		add_control(send, IPPROTO_IPV6, IPV6_PKTINFO,
+			    &send->flow->source.inet6,
+			    sizeof(send->flow->source.inet6));
 	if (traffic_class)
 		add_control(send, level, is_inet ? IP_TOS : IPV6_TCLASS,
 			    &traffic_class, sizeof(traffic_class));

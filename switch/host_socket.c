@@ -215,6 +215,19 @@ int vmc_host_socket_datagram(unsigned int family,
 }
 
 /**
+ * vmc_host_socket_tell_addresses - with each datagram, where it was sent to
+ * @fd: a socket for datagrams, bound to the wildcard
+ * @family: VMC_FAMILY_
+ */
+void vmc_host_socket_tell_addresses(int fd, unsigned int family)
+{
+	if (family == VMC_FAMILY_INET)
+		set(fd, IPPROTO_IP, IP_PKTINFO, 1);
+	else
+		set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+}
+
+/**
  * vmc_host_socket_set_whole - what becomes of what is too large for a path
  * @fd: a socket for datagrams
  * @family: VMC_FAMILY_

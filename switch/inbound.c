@@ -102,32 +102,6 @@ static bool is_allowed(const struct vmc_host_listener *listener,
 	return false;
 }
 
-/*
- * Whom the guest shall see. A guest believes that only its own programs come
- * from its loopback, so the host's gets the name by which guests call it.
- */
-static int name_for_guest(const struct vmc_host_listener *listener,
-			  struct vmc_name *remote)
-{
-	const struct vmc_config_uplink *config =
-		&listener->uplink->table->config->uplink;
-	unsigned int i;
-
-	if (!vmc_name_is_loopback(remote))
-		return 0;
-	for (i = 0; i < config->nr_host_addresses; i++) {
-		if (config->host_addresses[i].family != remote->family)
-			continue;
-		memcpy(remote->address, config->host_addresses[i].address,
-		       sizeof(remote->address));
-		return 0;
-	}
-	vmc_log_limited(&listener->vm->log_limit, VMC_LOG_WARNING,
-			"the host's own loopback may not reach vm \"%s\": it needs a name there, see host_addresses",
-			listener->vm->config->name);
-	return -EADDRNOTAVAIL;
-}
-
 /* Who is not let in, or finds no room, sees a reset. */
 static void turn_away(int fd)
 {
@@ -145,7 +119,7 @@ static void take(struct vmc_host_listener *listener, int fd,
 
 	if (vmc_host_socket_name(address, &remote) ||
 	    !is_allowed(listener, &remote) ||
-	    name_for_guest(listener, &remote) ||
+	    vmc_uplink_name_for_guest(listener->uplink, listener->vm, &remote) ||
 	    !vmc_quota_has_room(listener->vm) ||
 	    vmc_connect_link_to_uplink(listener->vm, listener->uplink,
 				       &link)) {
@@ -460,6 +434,8 @@ int vmc_inbound_open(struct vmc_uplink *uplink)
 
 	for (i = 0; i < config->nr_publishes; i++) {
 		publish = &config->publishes[i];
+		if (publish->protocol != VMC_PROTOCOL_TCP)
+			continue;
 		error = create(uplink, &uplink->table->vms[publish->vm],
 			       &publish->host, &publish->guest, publish->text);
 		if (!error)

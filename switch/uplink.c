@@ -166,6 +166,37 @@ int vmc_uplink_check(const struct vmc_uplink *uplink, struct vmc_vm *vm,
 }
 
 /**
+ * vmc_uplink_name_for_guest - whom a guest sees when the outside calls
+ * @uplink: the uplink
+ * @vm: the VM
+ * @remote: true name; a guest believes that only its own programs come from its
+ *	loopback, so the host's becomes the name by which guests call it
+ *
+ * Return: 0, or -EADDRNOTAVAIL when there is no such name, which is logged.
+ */
+int vmc_uplink_name_for_guest(const struct vmc_uplink *uplink,
+			      struct vmc_vm *vm, struct vmc_name *remote)
+{
+	const struct vmc_config_uplink *config =
+		&uplink->table->config->uplink;
+	unsigned int i;
+
+	if (!vmc_name_is_loopback(remote))
+		return 0;
+	for (i = 0; i < config->nr_host_addresses; i++) {
+		if (config->host_addresses[i].family != remote->family)
+			continue;
+		memcpy(remote->address, config->host_addresses[i].address,
+		       sizeof(remote->address));
+		return 0;
+	}
+	vmc_log_limited(&vm->log_limit, VMC_LOG_WARNING,
+			"the host's own loopback may not reach vm \"%s\": it needs a name there, see host_addresses",
+			vm->config->name);
+	return -EADDRNOTAVAIL;
+}
+
+/**
  * vmc_uplink_create - make the uplink and claim the published ports
  * @table: outlives the uplink; its VMs are there
  * @loop: outlives the uplink
@@ -195,6 +226,8 @@ int vmc_uplink_create(struct vmc_vm_table *table, struct vmc_loop *loop,
 		return error;
 	}
 	error = vmc_inbound_open(uplink);
+	if (!error)
+		error = vmc_flow_publish_all(uplink);
 	if (error) {
 		vmc_uplink_stop(uplink);
 		vmc_uplink_destroy(uplink);

@@ -28,6 +28,8 @@ void vmc_uplink_leave(struct vmc_uplink *uplink, struct vmc_vm *vm);
 void vmc_uplink_tick(struct vmc_uplink *uplink);
 void vmc_uplink_stop(struct vmc_uplink *uplink);
 void vmc_uplink_destroy(struct vmc_uplink *uplink);
+int vmc_uplink_name_for_guest(const struct vmc_uplink *uplink,
+			      struct vmc_vm *vm, struct vmc_name *remote);
 int vmc_uplink_target(const struct vmc_config_uplink *config,
 		      const struct vmc_config_vm *vm,
 		      const struct vmc_name *remote,

@@ -26,6 +26,7 @@
 #include "link.h"
 #include "ready.h"
 #include "stats.h"
+#include "unreach.h"
 
 /* How often flows are looked at, and when they have had their time. */
 #define SWEEP_MS	1000
@@ -120,6 +121,23 @@ static void flow_say_fin(struct vmc_flow *flow)
 	vmc_circuit_set_flags(circuit, VMC_CTL_FIN);
 }
 
+/* The uplink's errno: a datagram that went through the ring reached nobody. */
+static void flow_hear_error(struct vmc_flow *flow)
+{
+	const struct vmc_ctl *peer = flow->circuit->peer;
+	u32 raw_errors = le32_to_cpu(smp_load_acquire(&peer->errors));
+	u32 raw_error;
+
+	if (raw_errors == flow->peer_errors)
+		return;
+	flow->peer_errors = raw_errors;
+	raw_error = le32_to_cpu(READ_ONCE(peer->error));
+	vmc_stat_inc(datagrams_unreachable);
+	vmc_unreach_tell_names(&flow->names,
+			       raw_error <= MAX_ERRNO ? raw_error :
+							EHOSTUNREACH);
+}
+
 /**
  * vmc_flow_update - act on what the peer said of itself
  * @flow: locked, with a circuit; its ring was drained as far as possible
@@ -131,6 +149,7 @@ void vmc_flow_update(struct vmc_flow *flow)
 
 	if (flow->state == VMC_FLOW_OVER)
 		return;
+	flow_hear_error(flow);
 	flags = vmc_circuit_peer_flags(circuit);
 	unread = vmc_circuit_readable(circuit);
 	if (circuit->is_lying || (flags & VMC_CTL_RST)) {

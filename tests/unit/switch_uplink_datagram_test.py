@@ -11,11 +11,14 @@ import os
 import random
 import socket
 import struct
+import subprocess
+import tempfile
 import time
 import unittest
 
 import fake_vm as fake
-from switch_life_test import A, A6, B, CONFIG, Base
+import switch_life_test
+from switch_life_test import A, A6, B, CONFIG, SANDBOX, Base
 from switch_uplink_test import (CTL, FIN, FLAGS, GONE, HOST, PROD, CONS, RST,
                                 UPLINK, End)
 
@@ -25,6 +28,17 @@ RING = 256 << 10
 UNSENT, ERRORS, ERROR = 384, 392, 396
 IP_RECVTTL = 12                 # not in Python
 HOST6 = "fd77::fe"
+NR_PUBLISHED = 3                # below, for datagrams
+
+
+
+def free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+PUBLISHED, ANYWHERE, CLOSED = free_port(), free_port(), free_port()
 
 CONFIGURATION = CONFIG + f"""
 uplink {{{{ host_addresses = {{{{ "{HOST}", "{HOST6}" }}}} }}}}
@@ -32,6 +46,12 @@ rule "no" {{{{ action = "deny" direction = "out" protocol = "udp"
              remote = {{{{ "127.0.0.0/8" }}}} ports = {{{{ "9" }}}} }}}}
 rule "home" {{{{ action = "allow" direction = "out" protocol = "udp"
                remote = {{{{ "127.0.0.0/8", "::1" }}}} }}}}
+rule "closed" {{{{ action = "deny" direction = "in" protocol = "udp"
+                 ports = {{{{ "99" }}}} }}}}
+publish = {{{{ "127.0.0.1:{PUBLISHED}/udp -> a:53",
+             "127.0.0.1:{PUBLISHED} -> a:53",
+             "127.0.0.1:{CLOSED}/udp -> a:99",
+             "0.0.0.0:{ANYWHERE}/udp -> a:54" }}}}
 """
 
 
@@ -183,7 +203,8 @@ class Out(Uplink):
         self.assertEqual({self.echo(*flow) for flow in flows},
                          {self.echo(*flows[0])})
         self.assertEqual(self.descriptors(), before)
-        self.assertEqual(self.stats("a")["host_sockets"], 1)
+        self.assertEqual(self.stats("a")["host_sockets"],
+                         NR_PUBLISHED + 1)
 
     def test_strangers_are_dropped_and_counted(self):
         peer, stranger = self.peer(), self.peer()
@@ -249,7 +270,7 @@ class Out(Uplink):
         self.assertEqual([peer.recv(10) for _ in range(2)],
                          [b"last", b"words"])
         self.wait_stat("a", "circuits_now", 0)
-        self.wait_stat("a", "host_sockets", 0)
+        self.wait_stat("a", "host_sockets", NR_PUBLISHED)
 
     def test_idle_flow_ends_in_order_and_keeps_its_port(self):
         peer = self.peer()
@@ -270,7 +291,7 @@ class Out(Uplink):
         flow = self.dial(self.guest(), peer)
         flow.close(FIN | GONE | RST)
         self.wait_stat("a", "circuits_now", 0)
-        self.wait_stat("a", "host_sockets", 0)
+        self.wait_stat("a", "host_sockets", NR_PUBLISHED)
 
     def test_a_vm_that_leaves_amid_datagrams(self):
         before = self.descriptors()
@@ -297,6 +318,152 @@ class Out(Uplink):
         peer.sendto(b"y", address)
         self.assertEqual(flow.receive(), b"y")
         self.assertEqual(flow.traits & 0xff, 3)
+
+
+class In(Uplink):
+    def call(self, data=b"hello", port=PUBLISHED, address="127.0.0.1"):
+        """A socket of the outside that has sent something in."""
+        peer = self.peer()
+        peer.connect((address, port))
+        peer.send(data)
+        return peer
+
+    def offered(self, vm, **fields):
+        """The end of the flow that is offered next."""
+        if vm not in self.links:
+            self.links[vm] = vm.expect(fake.LINK_UP, flags=UPLINK)
+        offer = vm.expect(fake.OFFER, listener=0, flags=DATAGRAM, **fields)
+        return Flow(vm, self.links[vm], offer)
+
+    def taken(self, vm):
+        flow = self.offered(vm)
+        vm.request(fake.ACCEPT, flow.id)
+        return flow
+
+    def test_outside_comes_in_by_its_name(self):
+        a = self.guest()
+        peer = self.call(b"first")
+        peer.send(b"second")
+        flow = self.offered(a, local=fake.name(A, 53), remote=fake.name(
+            HOST, peer.getsockname()[1]))
+        peer.send(b"third")
+        a.request(fake.ACCEPT, flow.id)
+        peer.send(b"fourth")
+        self.assertEqual([flow.receive() for _ in range(4)],
+                         [b"first", b"second", b"third", b"fourth"])
+        flow.send(b"welcome")
+        # The peer is connected: it hears the published name only.
+        self.assertEqual(peer.recv(100), b"welcome")
+
+    def test_answer_comes_from_where_the_question_went(self):
+        a = self.guest()
+        for address in ("127.0.0.1", "127.0.0.7", "127.1.2.3"):
+            peer = self.call(b"hello", ANYWHERE, address)
+            flow = self.taken(a)
+            self.assertEqual(flow.receive(), b"hello")
+            flow.send(address.encode())
+            self.assertEqual(peer.recv(100), address.encode())
+
+    def test_refusal_is_remembered_for_a_while(self):
+        a = self.guest()
+        peer = self.call()
+        flow = self.offered(a)
+        a.request(fake.REFUSE, flow.id +
+                  struct.pack("<II", errno.ECONNREFUSED, 0))
+        self.wait_stat("a", "datagrams_unwanted", 1)
+        for _ in range(5):
+            peer.send(b"again")
+        a.expect_nothing()
+        self.assertEqual(self.stats("a")["datagrams_unwanted"], 6)
+        self.wait_stat("a", "circuits_now", 0)
+        # Others are offered all the same; and so is it, later.
+        self.call()
+        self.taken(a)
+        time.sleep(1)
+        peer.send(b"and again")
+        self.assertEqual(self.taken(a).receive(), b"and again")
+
+    def test_policy_closes_a_published_port(self):
+        a = self.guest()
+        self.call(port=CLOSED)
+        self.wait_stat("a", "datagrams_unwanted", 1)
+        a.expect_nothing()
+
+    def test_nobody_is_there(self):
+        self.call()
+        self.wait_stat("a", "datagrams_unwanted", 1)
+
+    def test_guest_that_knows_no_datagrams(self):
+        a = self.vm("a")
+        self.call()
+        self.wait_stat("a", "datagrams_unwanted", 1)
+        a.expect_nothing()
+
+    def test_unanswered_offers_are_bounded(self):
+        a = self.guest()
+        for _ in range(70):
+            self.call()
+        flows = [self.offered(a) for _ in range(64)]
+        self.wait_stat("a", "datagrams_unwanted", 6)
+        a.expect_nothing(0.05)
+        a.request(fake.ACCEPT, flows[0].id)
+        self.call()
+        self.offered(a)
+
+    def test_unanswered_offer_is_withdrawn(self):
+        a = self.guest()
+        self.call()
+        flow = self.offered(a)
+        reset = a.expect(fake.RESET) if a.next_event(0.1) is None else None
+        self.assertEqual(reset.id, flow.id)
+        a.request(fake.CLOSE, flow.id)
+        self.wait_stat("a", "circuits_now", 0)
+
+    def test_vm_that_leaves_keeps_its_ports(self):
+        a = self.guest()
+        flow = None
+        for _ in range(10):
+            self.call()
+            flow = self.taken(a)
+        before = self.descriptors()
+        a.close()
+        self.vms.remove(a)
+        self.wait_stat("a", "circuits_now", 0)
+        del self.links[a], flow
+        a = self.guest()
+        self.call(b"once more")
+        self.assertEqual(self.taken(a).receive(), b"once more")
+        self.wait_descriptors(before)
+
+    def test_what_the_guest_sends_itself_leaves_by_another_port(self):
+        a = self.guest()
+        server = self.peer()
+        flow = self.dial(a, server, (A, 53))
+        flow.send(b"query")
+        self.assertNotEqual(server.recvfrom(100)[1][1], PUBLISHED)
+
+
+class TakenPort(Uplink):
+    """A published port that somebody has is told at the start."""
+
+    def setUp(self):
+        self.holder = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.holder.bind(("127.0.0.1", PUBLISHED))
+
+    def tearDown(self):
+        self.holder.close()
+
+    def test_taken_port(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = directory + "/conf"
+            with open(path, "w", encoding="ascii") as file:
+                file.write(CONFIGURATION.format(directory, SANDBOX))
+            end = subprocess.run([switch_life_test.SWITCH, "--config", path],
+                                 stderr=subprocess.PIPE, text=True,
+                                 timeout=20, check=False)
+        self.assertNotEqual(end.returncode, 0)
+        self.assertIn(f'cannot publish "127.0.0.1:{PUBLISHED}/udp -> a:53": '
+                      "Address already in use", end.stderr)
 
 
 class Lies(Uplink):
