@@ -32,7 +32,8 @@ static void send_welcome(struct vmc_vm *vm, int error)
 		.nr_addresses = htole32(config->nr_addresses),
 		.features = htole64(VMC_FEATURE_DATAGRAM |
 				    (broker->table.uplink ?
-				     VMC_FEATURE_UPLINK : 0)),
+				     VMC_FEATURE_UPLINK |
+				     VMC_FEATURE_UPLINK_DATAGRAM : 0)),
 		.nr_resolvers = htole32(uplink->nr_resolvers),
 	};
 

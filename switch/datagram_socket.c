@@ -215,6 +215,7 @@ int vmc_datagram_socket_publish(struct vmc_uplink *uplink, struct vmc_vm *vm,
 	if (error)
 		return error;
 	socket->published = publish->text;
+	socket->is_kept = true;
 	/* Who asked at one address wants the answer from there. */
 	if (vmc_name_is_wildcard(&publish->host))
 		vmc_host_socket_tell_addresses(socket->fd,
@@ -240,7 +241,7 @@ void vmc_datagram_socket_put(struct vmc_datagram_socket *socket,
 			     bool is_guest_gone)
 {
 	socket->empty_since_ms = vmc_loop_now_ms();
-	if (!--socket->nr_flows && is_guest_gone && !socket->published &&
+	if (!--socket->nr_flows && is_guest_gone && !socket->is_kept &&
 	    !socket->uplink->datagrams.is_closed)
 		end(socket);
 }
@@ -292,7 +293,7 @@ static void visit(struct vmc_uplink *uplink,
 
 static void end_if_of(struct vmc_datagram_socket *socket, const void *vm)
 {
-	if (socket->vm == vm && !socket->nr_flows && !socket->published)
+	if (socket->vm == vm && !socket->nr_flows && !socket->is_kept)
 		end(socket);
 }
 
@@ -309,9 +310,26 @@ void vmc_datagram_socket_leave(struct vmc_uplink *uplink,
 
 static void end_if_old(struct vmc_datagram_socket *socket, const void *now_ms)
 {
-	if (!socket->nr_flows && !socket->published &&
+	if (!socket->nr_flows && !socket->is_kept &&
 	    *(const uint64_t *)now_ms - socket->empty_since_ms > LINGER_MS)
 		end(socket);
+}
+
+static void forget(struct vmc_datagram_socket *socket, const void *unused)
+{
+	(void)unused;
+	if (!socket->published)
+		socket->is_kept = false;
+}
+
+/**
+ * vmc_datagram_socket_forget_kept - keep sockets for published ports only
+ * @uplink: the uplink; others end in their time, unless they are to be kept
+ *	once more
+ */
+void vmc_datagram_socket_forget_kept(struct vmc_uplink *uplink)
+{
+	visit(uplink, forget, NULL);
 }
 
 /**

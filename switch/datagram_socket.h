@@ -28,6 +28,7 @@ struct vmc_datagram_socket {
 	struct vmc_name local;		/* of the guest's socket */
 	bool is_routed;			/* bound to that name */
 	const char *published;		/* as configured; NULL: it is not */
+	bool is_kept;			/* though no flow needs it */
 	bool is_ending;			/* waits for its operations to end */
 	bool is_whole;			/* the host does not cut in pieces */
 	int fd;
@@ -56,6 +57,7 @@ int vmc_datagram_socket_get(struct vmc_uplink *uplink, struct vmc_vm *vm,
 			    struct vmc_datagram_socket **ret_socket);
 int vmc_datagram_socket_publish(struct vmc_uplink *uplink, struct vmc_vm *vm,
 				const struct vmc_config_publish *publish);
+void vmc_datagram_socket_forget_kept(struct vmc_uplink *uplink);
 void vmc_datagram_socket_take(struct vmc_datagram_socket *socket);
 void vmc_datagram_socket_put(struct vmc_datagram_socket *socket,
 			     bool is_guest_gone);

@@ -141,6 +141,7 @@ void vmc_flow_hear_errors(struct vmc_datagram_socket *socket);
 
 /* flow_inbound.c */
 int vmc_flow_publish_all(struct vmc_uplink *uplink);
+void vmc_flow_open_routed(struct vmc_uplink *uplink);
 bool vmc_flow_begin(struct vmc_datagram_socket *socket,
 		    const struct vmc_arrival *arrival);
 void vmc_flow_keep(struct vmc_flow *flow, const struct vmc_arrival *arrival);

@@ -26,6 +26,9 @@
 
 /* Who was refused is not offered again so soon, ms. */
 #define REFUSAL_MS		1000
+/* Ports of a routed VM that are open before it sends from them. */
+#define MAX_PORTS		256U
+
 /* Remembered for each socket; one more takes another's place. */
 #define NR_REFUSALS		256U
 
@@ -276,4 +279,56 @@ int vmc_flow_publish_all(struct vmc_uplink *uplink)
 		return error;
 	}
 	return 0;
+}
+
+static void open_port(struct vmc_uplink *uplink, struct vmc_vm *vm,
+		      const struct vmc_address *address, uint16_t port)
+{
+	struct vmc_name name = {
+		.family = address->family,
+		.port = htole16(port),
+	};
+	struct vmc_datagram_socket *socket;
+	char text[VMC_ADDRESS_TEXT_BYTES];
+	int error;
+
+	memcpy(name.address, address->address, sizeof(name.address));
+	error = vmc_datagram_socket_get(uplink, vm, &name, true, &socket);
+	if (!error)
+		socket->is_kept = true;
+	else
+		vmc_log_limited(&vm->log_limit, VMC_LOG_WARNING,
+				"vm \"%s\" cannot be reached from outside at %s over UDP: %s",
+				vm->config->name, vmc_name_format(&name, text),
+				strerror(-error));
+}
+
+/**
+ * vmc_flow_open_routed - let the outside in to routed VMs, where rules may
+ * @uplink: with the policy as it is now
+ *
+ * The switch does not know where a guest waits for datagrams. So ports that
+ * rules name are open at once; others, when the guest has sent from them.
+ */
+void vmc_flow_open_routed(struct vmc_uplink *uplink)
+{
+	const struct vmc_config *config = uplink->table->config;
+	uint16_t ports[MAX_PORTS];
+	unsigned int i, k, a, nr;
+	struct vmc_vm *vm;
+
+	vmc_datagram_socket_forget_kept(uplink);
+	for (i = 0; i < config->nr_vms; i++) {
+		vm = &uplink->table->vms[i];
+		if (vm->config->source != VMC_SOURCE_ROUTED)
+			continue;
+		nr = vmc_policy_named_ports(config->policy, vm->config,
+					    VMC_PROTOCOL_UDP, ports,
+					    MAX_PORTS);
+		for (k = 0; k < nr; k++) {
+			for (a = 0; a < vm->config->nr_addresses; a++)
+				open_port(uplink, vm,
+					  &vm->config->addresses[a], ports[k]);
+		}
+	}
 }

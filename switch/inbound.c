@@ -280,7 +280,8 @@ static void update_routed(struct vmc_uplink *uplink, struct vmc_vm *vm,
 	struct vmc_host_listener *listener = find_routed(uplink, vm, name);
 	bool is_wanted = guest_listens(vm, name) &&
 		vmc_policy_may_be_open(uplink->table->config->policy,
-				       vm->config, le16toh(name->port));
+				       vm->config, VMC_PROTOCOL_TCP,
+				       le16toh(name->port));
 	char text[VMC_ADDRESS_TEXT_BYTES];
 	int error = 0;
 

@@ -228,6 +228,8 @@ int vmc_uplink_create(struct vmc_vm_table *table, struct vmc_loop *loop,
 	error = vmc_inbound_open(uplink);
 	if (!error)
 		error = vmc_flow_publish_all(uplink);
+	if (!error)
+		vmc_flow_open_routed(uplink);
 	if (error) {
 		vmc_uplink_stop(uplink);
 		vmc_uplink_destroy(uplink);
@@ -246,6 +248,16 @@ void vmc_uplink_leave(struct vmc_uplink *uplink, struct vmc_vm *vm)
 {
 	vmc_inbound_leave(uplink, vm);
 	vmc_datagram_socket_leave(uplink, vm);
+}
+
+/**
+ * vmc_uplink_update - the policy is another
+ * @uplink: the uplink
+ */
+void vmc_uplink_update(struct vmc_uplink *uplink)
+{
+	vmc_inbound_update_all(uplink);
+	vmc_flow_open_routed(uplink);
 }
 
 /**

@@ -25,6 +25,7 @@ struct vmc_uplink {
 int vmc_uplink_create(struct vmc_vm_table *table, struct vmc_loop *loop,
 		      struct vmc_uplink **ret_uplink);
 void vmc_uplink_leave(struct vmc_uplink *uplink, struct vmc_vm *vm);
+void vmc_uplink_update(struct vmc_uplink *uplink);
 void vmc_uplink_tick(struct vmc_uplink *uplink);
 void vmc_uplink_stop(struct vmc_uplink *uplink);
 void vmc_uplink_destroy(struct vmc_uplink *uplink);

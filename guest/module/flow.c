@@ -33,6 +33,9 @@
 #define DIAL_MS		5000
 #define ENDING_MS	3000
 
+/* A network's translator of addresses keeps a mapping two minutes. */
+#define UPLINK_TIMES	4
+
 /* So much of their idle time they have while there are very many. */
 #define CROWDED_PART	10
 
@@ -290,6 +293,10 @@ static void flow_sweep(struct vmc_flow *flow)
 {
 	unsigned int idle_ms = READ_ONCE(flow_idle_ms);
 
+	/* Who answers from outside cannot dial, but by a rule. */
+	if (flow->circuit && flow->circuit->link->is_uplink &&
+	    idle_ms <= UINT_MAX / UPLINK_TIMES)
+		idle_ms *= UPLINK_TIMES;
 	if (vmc_flow_is_crowded())
 		idle_ms /= CROWDED_PART;
 	switch (flow->state) {

@@ -361,7 +361,8 @@ static void inbound_rules_look_at_the_vms_port(void **state)
 static bool may_be_open(const char *rules, uint16_t port)
 {
 	struct vmc_config *read = with_rules(rules);
-	bool result = vmc_policy_may_be_open(read->policy, &read->vms[0], port);
+	bool result = vmc_policy_may_be_open(read->policy, &read->vms[0],
+					     VMC_PROTOCOL_TCP, port);
 
 	vmc_config_free(read);
 	return result;
