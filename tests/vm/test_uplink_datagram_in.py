@@ -111,6 +111,7 @@ def test_rule_may_say_who_is_let_in(world, server, client, bound):
     friend = uplinkworld.outside.address(1)
     other = uplinkworld.outside.address(3)
     rules = {"a friend": uplinkworld.into("allow", protocol="udp",
+                                          vm=[server.name],
                                           remote=[friend],
                                           ports=[str(bound)]),
              "nobody else": uplinkworld.into("deny")}
