@@ -19,7 +19,7 @@
 #include "switch/uplink.h"
 
 /* Of one VM; its flows may be many more. */
-#define MAX_SOCKETS		4096U
+#define MAX_SOCKETS		1024U
 /*
  * How long a name keeps its host socket, and so its port, after its last flow
  * was idle: the least that RFC 4787 asks of address translators.
@@ -126,12 +126,14 @@ static void has_room(struct vmc_uring_op *op, int result, unsigned int flags)
 		vmc_container_of(op, struct vmc_datagram_socket, room);
 	struct vmc_flow *flow;
 
-	(void)result;
 	(void)flags;
 	if (socket->is_ending) {
 		end_if_idle(socket);
 		return;
 	}
+	/* As long as there are errors to hear it says that there is room. */
+	if (result > 0 && result & POLLERR)
+		vmc_flow_hear_errors(socket);
 	while ((flow = TAILQ_FIRST(&socket->blocked)))
 		vmc_flow_send_again(flow);
 }
@@ -167,6 +169,52 @@ static int create(struct vmc_uplink *uplink, struct vmc_vm *vm,
 	return 0;
 }
 
+/* Calls @act for all sockets; it may end the one that it gets. */
+static void visit(struct vmc_uplink *uplink,
+		  void (*act)(struct vmc_datagram_socket *socket,
+			      void *argument),
+		  void *argument)
+{
+	struct vmc_datagram_socket *socket, *next;
+	unsigned int i;
+
+	for (i = 0; i < VMC_DATAGRAM_BUCKETS; i++) {
+		socket = LIST_FIRST(&uplink->datagrams.buckets[i]);
+		for (; socket; socket = next) {
+			next = LIST_NEXT(socket, entry);
+			act(socket, argument);
+		}
+	}
+}
+
+/* Whom nobody needs for longest, of one VM. */
+struct search {
+	const struct vmc_vm *vm;
+	struct vmc_datagram_socket *found;
+};
+
+static void note_if_older(struct vmc_datagram_socket *socket, void *argument)
+{
+	struct search *search = argument;
+
+	if (socket->vm == search->vm && !socket->nr_flows &&
+	    !socket->is_kept &&
+	    (!search->found ||
+	     socket->empty_since_ms < search->found->empty_since_ms))
+		search->found = socket;
+}
+
+/* Make room for another; false if all are in use. */
+static bool end_oldest(struct vmc_uplink *uplink, const struct vmc_vm *vm)
+{
+	struct search search = { .vm = vm };
+
+	visit(uplink, note_if_older, &search);
+	if (search.found)
+		end(search.found);
+	return search.found;
+}
+
 /**
  * vmc_datagram_socket_get - the host socket of a guest's name
  * @uplink: the uplink
@@ -186,7 +234,7 @@ int vmc_datagram_socket_get(struct vmc_uplink *uplink, struct vmc_vm *vm,
 	*ret_socket = find(uplink, vm, local, is_routed);
 	if (*ret_socket)
 		return 0;
-	if (vm->nr_datagram_sockets >= MAX_SOCKETS) {
+	if (vm->nr_datagram_sockets >= MAX_SOCKETS && !end_oldest(uplink, vm)) {
 		vm->stats.over_quota++;
 		return -ENOBUFS;
 	}
@@ -273,25 +321,7 @@ void vmc_datagram_socket_await_room(struct vmc_datagram_socket *socket)
 			socket->fd, POLLOUT);
 }
 
-/* Calls @act for all sockets; it may end the one that it gets. */
-static void visit(struct vmc_uplink *uplink,
-		  void (*act)(struct vmc_datagram_socket *socket,
-			      const void *argument),
-		  const void *argument)
-{
-	struct vmc_datagram_socket *socket, *next;
-	unsigned int i;
-
-	for (i = 0; i < VMC_DATAGRAM_BUCKETS; i++) {
-		socket = LIST_FIRST(&uplink->datagrams.buckets[i]);
-		for (; socket; socket = next) {
-			next = LIST_NEXT(socket, entry);
-			act(socket, argument);
-		}
-	}
-}
-
-static void end_if_of(struct vmc_datagram_socket *socket, const void *vm)
+static void end_if_of(struct vmc_datagram_socket *socket, void *vm)
 {
 	if (socket->vm == vm && !socket->nr_flows && !socket->is_kept)
 		end(socket);
@@ -302,20 +332,19 @@ static void end_if_of(struct vmc_datagram_socket *socket, const void *vm)
  * @uplink: the uplink
  * @vm: the VM; its flows end by themselves
  */
-void vmc_datagram_socket_leave(struct vmc_uplink *uplink,
-			       const struct vmc_vm *vm)
+void vmc_datagram_socket_leave(struct vmc_uplink *uplink, struct vmc_vm *vm)
 {
 	visit(uplink, end_if_of, vm);
 }
 
-static void end_if_old(struct vmc_datagram_socket *socket, const void *now_ms)
+static void end_if_old(struct vmc_datagram_socket *socket, void *now_ms)
 {
 	if (!socket->nr_flows && !socket->is_kept &&
-	    *(const uint64_t *)now_ms - socket->empty_since_ms > LINGER_MS)
+	    *(uint64_t *)now_ms - socket->empty_since_ms > LINGER_MS)
 		end(socket);
 }
 
-static void forget(struct vmc_datagram_socket *socket, const void *unused)
+static void forget(struct vmc_datagram_socket *socket, void *unused)
 {
 	(void)unused;
 	if (!socket->published)
@@ -343,7 +372,7 @@ void vmc_datagram_socket_tick(struct vmc_uplink *uplink)
 	visit(uplink, end_if_old, &now_ms);
 }
 
-static void free_now(struct vmc_datagram_socket *socket, const void *unused)
+static void free_now(struct vmc_datagram_socket *socket, void *unused)
 {
 	(void)unused;
 	vmc_loop_cancel(socket->uplink->loop, &socket->end_task);

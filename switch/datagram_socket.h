@@ -64,8 +64,7 @@ void vmc_datagram_socket_put(struct vmc_datagram_socket *socket,
 void vmc_datagram_socket_set_whole(struct vmc_datagram_socket *socket,
 				   bool is_whole);
 void vmc_datagram_socket_await_room(struct vmc_datagram_socket *socket);
-void vmc_datagram_socket_leave(struct vmc_uplink *uplink,
-			       const struct vmc_vm *vm);
+void vmc_datagram_socket_leave(struct vmc_uplink *uplink, struct vmc_vm *vm);
 void vmc_datagram_socket_tick(struct vmc_uplink *uplink);
 void vmc_datagram_socket_close_all(struct vmc_uplink *uplink);
 

@@ -319,12 +319,10 @@ static void send_failed(struct vmc_flow_send *send, int error)
 		count_done(send, false);
 		return;
 	}
+	vmc_flow_hear_errors(flow->socket);
 	if (is_segmenting_refused(send, error)) {
 		flow->nr_failed += send->nr_datagrams;
-		return;
-	}
-	vmc_flow_hear_errors(flow->socket);
-	if (error == EMSGSIZE) {
+	} else if (error == EMSGSIZE) {
 		drop_too_large(send);
 	} else if (flow->nr_retries < MAX_RETRIES) {
 		flow->nr_retries++;

@@ -128,9 +128,11 @@ static void flow_say_fin(struct vmc_flow *flow)
 static void flow_hear_error(struct vmc_flow *flow)
 {
 	const struct vmc_ctl *peer = flow->circuit->peer;
-	u32 raw_errors = le32_to_cpu(smp_load_acquire(&peer->errors));
-	u32 raw_error;
+	u32 raw_errors, raw_error;
 
+	if (!flow->circuit->link->is_uplink)
+		return;
+	raw_errors = le32_to_cpu(smp_load_acquire(&peer->errors));
 	if (raw_errors == flow->peer_errors)
 		return;
 	flow->peer_errors = raw_errors;

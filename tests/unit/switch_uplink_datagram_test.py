@@ -87,13 +87,12 @@ class Flow(End):
         return data
 
     def receive(self, timeout=5):
-        """The next datagram."""
+        """The next datagram. The uplink waits for no room, so no bell."""
         self.wait(lambda: self.get(PROD) != self.cons & 0xffffffff, timeout)
         size, self.traits = struct.unpack("<II", self.take(8))
         data = self.take(size)
         self.take(-size % 8)
         self.put(CONS, self.cons)
-        self.ring()
         return data
 
     def wait_sent(self):
@@ -318,6 +317,54 @@ class Out(Uplink):
         peer.sendto(b"y", address)
         self.assertEqual(flow.receive(), b"y")
         self.assertEqual(flow.traits & 0xff, 3)
+
+
+class Limits(Uplink):
+    """What one VM may use of the host."""
+
+    def test_host_sockets_are_bounded_and_idle_ones_give_way(self):
+        a = self.guest()
+        peer = self.peer()
+        room = 1024 - NR_PUBLISHED
+        flows = [self.dial(a, peer, (A, 2000 + i), i + 1)
+                 for i in range(room)]
+        self.assertEqual(self.stats("a")["host_sockets"], 1024)
+        a.connect(5000, (A, 1001), (HOST, peer.getsockname()[1]), tx=RING,
+                  rx=RING, flags=DATAGRAM)
+        a.expect(fake.FAILED, cookie=5000, error=errno.ENOBUFS)
+        self.assertEqual(self.stats("a")["over_quota"], 1)
+        # One whose flow was idle gives way, one that is in use does not.
+        flows[7].say(FIN)
+        flows[7].wait(lambda: flows[7].get(FLAGS) & FIN)
+        flows[7].close()
+        self.wait_stat("a", "circuits_now", room - 1)
+        flow = self.dial(a, peer, cookie=5001)
+        flow.send(b"there is room")
+        self.assertEqual(peer.recv(100), b"there is room")
+        before = self.descriptors()
+        for flow in flows[10:110]:
+            flow.close()
+        self.wait_descriptors(before - 100)
+
+
+class Quota(Uplink):
+    configuration = CONFIGURATION.replace(
+        'vm "a" {{', 'vm "a" {{ max_circuits = 3 '
+        'max_connects_per_second = 8 ')
+    expected_log = "is at its limit"
+
+    def test_circuits_and_connects(self):
+        a = self.guest()
+        peer = self.peer()
+        name = (HOST, peer.getsockname()[1])
+        for cookie in range(1, 4):
+            self.dial(a, peer, cookie=cookie)
+        a.connect(4, (A, 1001), name, flags=DATAGRAM)
+        a.expect(fake.FAILED, cookie=4, error=errno.ENOBUFS)
+        # Nor does the outside get in, and that is counted.
+        peer.sendto(b"x", ("127.0.0.1", PUBLISHED))
+        self.wait_stat("a", "datagrams_unwanted", 1)
+        self.assertEqual(self.stats("a")["circuits_now"], 3)
 
 
 class In(Uplink):
