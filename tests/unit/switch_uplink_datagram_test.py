@@ -367,7 +367,9 @@ class Quota(Uplink):
         self.assertEqual(self.stats("a")["circuits_now"], 3)
 
 
-class In(Uplink):
+class Calls(Uplink):
+    """The outside begins."""
+
     def call(self, data=b"hello", port=PUBLISHED, address="127.0.0.1"):
         """A socket of the outside that has sent something in."""
         peer = self.peer()
@@ -387,6 +389,8 @@ class In(Uplink):
         vm.request(fake.ACCEPT, flow.id)
         return flow
 
+
+class In(Calls):
     def test_outside_comes_in_by_its_name(self):
         a = self.guest()
         peer = self.call(b"first")
@@ -490,6 +494,31 @@ class In(Uplink):
         self.assertNotEqual(server.recvfrom(100)[1][1], PUBLISHED)
 
 
+class Idle(Calls):
+    """Flows that the outside began and nobody uses, while there are many."""
+
+    def test_a_crowd_of_callers_is_ended(self):
+        a = self.guest()
+        flows = []
+        for _ in range(520):
+            self.call()
+            flows.append(self.taken(a))
+        polite, deaf = flows[0], flows[1]
+        for flow in flows:
+            flow.wait(lambda flow=flow: flow.get(FLAGS) & FIN)
+        polite.say(FIN)
+        polite.close()
+        self.wait_stat("a", "circuits_now", 519)
+        # Who does not answer is reset.
+        resets = [a.expect(fake.RESET).id for _ in range(519)]
+        self.assertIn(deaf.id, resets)
+        for flow in flows[1:]:
+            a.request(fake.CLOSE, flow.id)
+            if flow.slot % 50 == 0:
+                a.expect_nothing(0.02)
+        self.wait_stat("a", "circuits_now", 0)
+
+
 class TakenPort(Uplink):
     """A published port that somebody has is told at the start."""
 
@@ -546,6 +575,40 @@ class Lies(Uplink):
                              0xffffffff)
             flow.ring()
         self.lie(act)
+
+
+class Scribble(Uplink):
+    expected_log = "is impossible|is disconnected"
+
+    def test_scribbling_guest_harms_itself_only(self):
+        peer, other = self.peer(), self.peer()
+        witness = self.dial(self.guest("b"), other, (B, 1001))
+        a = self.guest()
+        flows = [self.dial(a, peer, cookie=cookie) for cookie in range(1, 9)]
+        chance = random.Random(7)
+        until = time.monotonic() + 2
+        peer.setblocking(False)
+        while time.monotonic() < until:
+            flow = chance.choice(flows)
+            memory = chance.choice((flow.tx, flow.rx))
+            at = chance.choice((
+                flow.ctl(chance.choice((PROD, FLAGS, CONS, UNSENT, ERRORS))),
+                flow.event.tx_offset + 8 * chance.randrange(64),
+                4 * chance.randrange(16, 1056)))
+            struct.pack_into("<I", memory, at, chance.choice(
+                (0, 1, 8, 64, 1472, 0xffffffff, chance.getrandbits(32))))
+            flow.ring()
+            try:
+                _, address = peer.recvfrom(70000)
+                peer.sendto(bytes(100), address)
+            except BlockingIOError:
+                pass
+            if not chance.randrange(20):
+                witness.send(b"still here")
+                self.assertEqual(other.recv(100), b"still here")
+            while a.next_event(0):
+                pass
+        self.assertGreater(self.stats("a")["lies"], 0)
 
 
 if __name__ == "__main__":

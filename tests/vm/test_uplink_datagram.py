@@ -9,8 +9,8 @@ from errno import ECONNREFUSED, EHOSTUNREACH, ENETUNREACH
 
 import pytest
 
-from datagrams import helpers, known, waiting  # noqa: F401 (fixtures)
-from uplinkworld import DENIED, OPEN_PROXY, outside
+from datagrams import HELPERS, helpers, known, waiting  # noqa: F401
+from uplinkworld import DENIED, HOST_PORT, OPEN_PROXY, outside
 
 pytestmark = [pytest.mark.circuit, pytest.mark.uplink]
 
@@ -119,7 +119,6 @@ def test_peer_sees_one_port_of_the_host(world, server, client, family,
 
 def test_peer_sees_the_name_of_a_routed_guest(world, family):
     server, client = world.set_ends(family, world.outside, world.routed)
-    from datagrams import HELPERS
     for end in (server, client):
         end.run(HELPERS)
     port = server.run("s = udp(0); port_of(s)")
@@ -314,6 +313,43 @@ def test_too_large_for_the_path_is_lost_if_it_must_stay_whole(
     assert world.switch_stats(client)["datagrams_too_large"] == before + 1
     client.run("c.setsockopt(IPPROTO_IP, 10, 1); c.send(bytes(3000))")
     assert server.run("len(s.recv(4000))") == 3000
+
+
+@one_family
+def test_socket_that_takes_no_more_stalls_no_other(world, server, client,
+                                                   known):
+    """A line of 4 Mbit/s beside the host's own loopback."""
+    world.host.run(HELPERS)
+    world.host.run(f"h = udp({HOST_PORT}, '127.0.0.1')")
+    echo = world.host.spawn("echo(h, 20)")
+    task = None
+    world.shell("tc qdisc add dev up0 root tbf rate 4mbit burst 10kb "
+                "limit 2mb")
+    try:
+        task = client.spawn(
+            "data = pattern(1000); began = time.monotonic()\n"
+            "for _ in range(1500): c.send(data)\n"
+            "time.monotonic() - began")
+        late = client.run(f"""
+d = udp()
+d.connect(({outside.HOST_FOR_GUESTS[0]!r}, {HOST_PORT}))
+late = []
+for number in range(20):
+    before = time.monotonic()
+    d.send(b"%d" % number)
+    assert d.recv(10) == b"%d" % number
+    late.append(time.monotonic() - before)
+max(late)
+""", 30)
+        spent = task.join(30)
+        arrived = server.run("len(receive_all(s, 2))", 60)
+    finally:
+        world.shell("tc qdisc del dev up0 root")
+    echo.join()
+    assert spent > 1
+    assert late < 1
+    # The guest waited instead of losing what it sent.
+    assert arrived == 1500
 
 
 # -- the end
