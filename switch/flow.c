@@ -28,7 +28,7 @@
 #define CROWD		512
 /* An OFFER that nobody answers so long is withdrawn. */
 #define ANSWER_MS	5000
-/* A guest that does not answer our FIN so long is asked no more. */
+/* A guest that does not answer our FIN so long is reset. */
 #define FIN_MS		3000
 
 /* The largest piece of a send of many that is tried. */
@@ -229,10 +229,15 @@ void vmc_flow_update(struct vmc_flow *flow)
 		vmc_flow_send(flow);
 		return;
 	}
-	if (flow->is_guest_closed)
-		vmc_flow_finish(flow);
-	else if (flags & VMC_CTL_FIN && !flow->fin_ms)
+	if (!flow->is_guest_closed && !(flags & VMC_CTL_FIN))
+		return;
+	/*
+	 * Nothing comes any more. What we gave may lie in the ring for as long
+	 * as the guest's program likes: until the guest's CLOSE.
+	 */
+	if (!flow->is_guest_closed && !flow->fin_ms)
 		say_fin(flow);
+	vmc_flow_finish(flow);
 }
 
 static void look(struct vmc_terminal *terminal)

@@ -276,10 +276,15 @@ class Out(Uplink):
         a = self.guest()
         flow = self.dial(a, peer)
         address = self.echo(flow, peer)
+        peer.sendto(b"for later", address)
+        flow.wait(lambda: flow.get(PROD) != flow.cons)
         flow.put_records([b"before the end"])
         flow.say(FIN)
         flow.wait(lambda: flow.get(FLAGS) & FIN)
         self.assertEqual(peer.recv(100), b"before the end")
+        # What the guest has not read stays until it closes.
+        self.assertEqual(self.stats("a")["circuits_now"], 1)
+        self.assertEqual(flow.receive(), b"for later")
         flow.close()
         self.wait_stat("a", "circuits_now", 0)
         again = self.dial(a, peer, cookie=2)
@@ -504,10 +509,10 @@ class Idle(Calls):
             self.call()
             flows.append(self.taken(a))
         polite, deaf = flows[0], flows[1]
-        for flow in flows:
-            flow.wait(lambda flow=flow: flow.get(FLAGS) & FIN)
+        polite.wait(lambda: polite.get(FLAGS) & FIN)
         polite.say(FIN)
         polite.close()
+        deaf.wait(lambda: deaf.get(FLAGS) & FIN)
         self.wait_stat("a", "circuits_now", 519)
         # Who does not answer is reset.
         resets = [a.expect(fake.RESET).id for _ in range(519)]
