@@ -385,7 +385,8 @@ static uint64_t idle_ms(const struct vmc_flow *flow)
 /* Nobody has used it for long: end it in order, or if need be without. */
 static void sweep(struct vmc_flow *flow, uint64_t now_ms)
 {
-	if (flow->state == VMC_FLOW_OFFERED || flow->state == VMC_FLOW_WAITING) {
+	if (flow->state == VMC_FLOW_OFFERED ||
+	    flow->state == VMC_FLOW_WAITING) {
 		if (now_ms - flow->used_ms > ANSWER_MS)
 			vmc_flow_break(flow);
 		return;

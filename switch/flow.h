@@ -38,12 +38,11 @@ struct vmc_flow {
 	TAILQ_ENTRY(vmc_flow) queued;
 	uint32_t taken_bytes;		/* of the ring, in sends */
 	uint32_t done_bytes;		/* of those, sent or given up */
-	uint32_t done_datagrams;
 	unsigned int nr_sending;	/* sends under way */
 	unsigned int nr_failed;		/* datagrams to be sent once more */
-	unsigned int nr_retries;
 	bool is_blocked;		/* the socket takes no more */
 	uint32_t segment_max;		/* larger ones go one by one */
+	uint32_t segment_proven;	/* so large ones went many at once */
 
 	struct vmc_flow_inbound *inbound;	/* until it is answered */
 	bool is_inbound;
@@ -76,6 +75,7 @@ struct vmc_arrival {
 struct vmc_flow_send {
 	struct vmc_uring_op op;
 	struct vmc_flow *flow;
+	unsigned int nr_retries;
 	uint32_t end_bytes;		/* of taken_bytes, after it */
 	uint32_t nr_datagrams;
 	uint32_t nr_parts;

@@ -2,8 +2,7 @@
 /*
  * Datagrams from rings to host sockets, without a copy of ours: a send's pieces
  * are the records in the ring. Datagrams of one size that follow each other go
- * as one send, which the kernel, or the network card, takes apart (UDP_SEGMENT);
- * the sends of all flows in one turn of the loop go in one system call. Flows
+ * as one send, which the kernel or the card takes apart (UDP_SEGMENT); the sends of all flows in one turn of the loop go in one system call. Flows
  * take turns. Owns the sends and the queue of flows that have something to
  * send. Called by flow.c and datagram_socket.c.
  *
@@ -74,9 +73,9 @@ void vmc_flow_send_again(struct vmc_flow *flow)
 /* The header of the record @skip bytes behind the consumer index, read once. */
 static uint64_t read_head(const struct vmc_end *end, uint32_t skip)
 {
-	const uint8_t *at = end->rx + ((end->cons + skip) & (end->rx_bytes - 1));
+	uint32_t at = (end->cons + skip) & (end->rx_bytes - 1);
 
-	return le64toh(__atomic_load_n((const uint64_t *)at,
+	return le64toh(__atomic_load_n((const uint64_t *)(end->rx + at),
 				       __ATOMIC_RELAXED));
 }
 
@@ -200,6 +199,16 @@ static void add_controls(struct vmc_flow_send *send)
 			    &hop_limit, sizeof(hop_limit));
 }
 
+static void post(struct vmc_flow_send *send)
+{
+	const struct vmc_datagram_socket *socket = send->flow->socket;
+
+	io_uring_prep_sendmsg(vmc_uring_prepare(&socket->uplink->uring,
+						&send->op),
+			      socket->fd, &send->message,
+			      MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 static void submit(struct vmc_flow_send *send)
 {
 	struct vmc_flow *flow = send->flow;
@@ -215,11 +224,19 @@ static void submit(struct vmc_flow_send *send)
 		.msg_control = send->control.bytes,
 	};
 	add_controls(send);
+	send->nr_retries = 0;
 	flow->nr_sending++;
-	io_uring_prep_sendmsg(vmc_uring_prepare(&socket->uplink->uring,
-						&send->op),
-			      socket->fd, &send->message,
-			      MSG_DONTWAIT | MSG_NOSIGNAL);
+	post(send);
+}
+
+/*
+ * Whether path and card may refuse it. Then nothing is sent behind it: it is
+ * sent once more, one by one, and shall not be overtaken and lost.
+ */
+static bool is_a_try(const struct vmc_flow_send *send)
+{
+	return send->nr_datagrams > 1 &&
+	       send->first_bytes > send->flow->segment_proven;
 }
 
 /* One send for a flow; whether it has more. */
@@ -241,7 +258,8 @@ static bool send_some(struct vmc_flow_table *table, struct vmc_flow *flow)
 	}
 	SLIST_REMOVE_HEAD(&table->spare, spare);
 	submit(send);
-	return fill > flow->taken_bytes && flow->nr_sending < SENDS_PER_FLOW;
+	return fill > flow->taken_bytes &&
+	       flow->nr_sending < SENDS_PER_FLOW && !is_a_try(send);
 }
 
 static void send_ready(struct vmc_task *task)
@@ -260,21 +278,47 @@ static void send_ready(struct vmc_task *task)
 	}
 }
 
-/* Everything before this is sent, or will not be. */
-static void count_done(struct vmc_flow_send *send, bool is_sent)
+static void count_lost(const struct vmc_flow *flow, unsigned int nr)
+{
+	struct vmc_vm *vm = vmc_terminal_vm(&flow->terminal);
+
+	if (vm)
+		vm->uplink_drops.undeliverable += nr;
+}
+
+/* Everything up to here is sent, or will not be. */
+static void pass(struct vmc_flow_send *send)
+{
+	struct vmc_flow *flow = send->flow;
+
+	if (send->end_bytes <= flow->done_bytes)
+		return;
+	count_lost(flow, flow->nr_failed);
+	flow->nr_failed = 0;
+	flow->done_bytes = send->end_bytes;
+}
+
+/* To be sent once more, unless others have overtaken it. */
+static void keep(struct vmc_flow_send *send)
+{
+	struct vmc_flow *flow = send->flow;
+
+	if (send->end_bytes <= flow->done_bytes)
+		count_lost(flow, send->nr_datagrams);
+	else
+		flow->nr_failed += send->nr_datagrams;
+}
+
+static void succeed(struct vmc_flow_send *send)
 {
 	struct vmc_flow *flow = send->flow;
 	struct vmc_vm *vm = vmc_terminal_vm(&flow->terminal);
-	unsigned int nr_lost = flow->nr_failed;
 
-	flow->nr_failed = 0;
-	flow->done_bytes = send->end_bytes;
-	if (!is_sent)
-		nr_lost += send->nr_datagrams;
+	pass(send);
+	if (send->nr_datagrams > 1 &&
+	    send->first_bytes > flow->segment_proven)
+		flow->segment_proven = send->first_bytes;
 	if (!vm)
-		return;
-	vm->uplink_drops.undeliverable += nr_lost;
-	if (!is_sent)
 		return;
 	vm->stats.datagrams_out += send->nr_datagrams;
 	vm->stats.bytes_out += send->payload_bytes;
@@ -294,44 +338,49 @@ static bool is_segmenting_refused(struct vmc_flow_send *send, int error)
 	return true;
 }
 
-static void drop_too_large(struct vmc_flow_send *send)
+static void drop(struct vmc_flow_send *send, int error)
 {
-	struct vmc_vm *vm = vmc_terminal_vm(&send->flow->terminal);
+	struct vmc_flow *flow = send->flow;
+	struct vmc_vm *vm = vmc_terminal_vm(&flow->terminal);
 
-	count_done(send, false);
-	if (!vm)
-		return;
-	vm->uplink_drops.undeliverable -= send->nr_datagrams;
-	vm->uplink_drops.too_large += send->nr_datagrams;
+	pass(send);
+	if (error == EMSGSIZE && vm)
+		vm->uplink_drops.too_large += send->nr_datagrams;
+	else
+		count_lost(flow, send->nr_datagrams);
+	/* A full queue of the device drops as a network does. */
+	if (error != EMSGSIZE && error != ENOBUFS && error != ENOMEM)
+		vmc_flow_tell_error(flow, error);
 }
 
-static void send_failed(struct vmc_flow_send *send, int error)
+/* Whether the error may be that of a datagram sent before. */
+static bool is_worth_a_retry(struct vmc_flow_send *send, int error)
+{
+	return error != EMSGSIZE && error != ENOBUFS && error != ENOMEM &&
+	       send->nr_retries++ < MAX_RETRIES;
+}
+
+/* Return: true if it is under way again. */
+static bool send_failed(struct vmc_flow_send *send, int error)
 {
 	struct vmc_flow *flow = send->flow;
 
 	if (error == EAGAIN) {
 		flow->is_blocked = true;
-		flow->nr_failed += send->nr_datagrams;
-		return;
-	}
-	/* The device's queue is full: what a network drops, too. */
-	if (error == ENOBUFS || error == ENOMEM) {
-		count_done(send, false);
-		return;
+		keep(send);
+		return false;
 	}
 	vmc_flow_hear_errors(flow->socket);
 	if (is_segmenting_refused(send, error)) {
-		flow->nr_failed += send->nr_datagrams;
-	} else if (error == EMSGSIZE) {
-		drop_too_large(send);
-	} else if (flow->nr_retries < MAX_RETRIES) {
-		flow->nr_retries++;
-		flow->nr_failed += send->nr_datagrams;
-	} else {
-		flow->nr_retries = 0;
-		count_done(send, false);
-		vmc_flow_tell_error(flow, error);
+		keep(send);
+		return false;
 	}
+	if (is_worth_a_retry(send, error)) {
+		post(send);
+		return true;
+	}
+	drop(send, error);
+	return false;
 }
 
 /* All sends of a flow have ended: the guest gets its ring back. */
@@ -371,13 +420,11 @@ static void sent(struct vmc_uring_op *op, int result, unsigned int flags)
 	struct vmc_flow_table *table = vmc_flow_table_of(flow);
 
 	(void)flags;
+	if (result >= 0)
+		succeed(send);
+	else if (flow->state == VMC_FLOW_OPEN && send_failed(send, -result))
+		return;
 	flow->nr_sending--;
-	if (result >= 0) {
-		flow->nr_retries = 0;
-		count_done(send, true);
-	} else if (flow->state == VMC_FLOW_OPEN) {
-		send_failed(send, -result);
-	}
 	SLIST_INSERT_HEAD(&table->spare, send, spare);
 	if (!flow->nr_sending)
 		settle(flow);

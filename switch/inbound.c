@@ -119,7 +119,8 @@ static void take(struct vmc_host_listener *listener, int fd,
 
 	if (vmc_host_socket_name(address, &remote) ||
 	    !is_allowed(listener, &remote) ||
-	    vmc_uplink_name_for_guest(listener->uplink, listener->vm, &remote) ||
+	    vmc_uplink_name_for_guest(listener->uplink, listener->vm,
+				      &remote) ||
 	    !vmc_quota_has_room(listener->vm) ||
 	    vmc_connect_link_to_uplink(listener->vm, listener->uplink,
 				       &link)) {

@@ -76,7 +76,8 @@ static uint32_t find_data(struct vmc_relay *relay, uint32_t *ret_flags)
 
 static bool is_worth_zero_copy(const struct vmc_relay *relay, uint32_t bytes)
 {
-	const struct vmc_config *config = relay->terminal.trunk->uplink->table->config;
+	const struct vmc_trunk *trunk = relay->terminal.trunk;
+	const struct vmc_config *config = trunk->uplink->table->config;
 
 	return !relay->is_zero_copy_unfit && config->uplink.zero_copy_bytes &&
 	       bytes >= config->uplink.zero_copy_bytes;

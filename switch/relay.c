@@ -136,6 +136,7 @@ void vmc_relay_break(struct vmc_relay *relay, int error)
 static void look_at_options(struct vmc_relay *relay)
 {
 	const struct vmc_options *raw = &relay->terminal.end.peer->options;
+	struct vmc_figures *figures = &relay->terminal.end.own->figures;
 	uint32_t raw_serial, raw_wanted;
 
 	raw_serial = le32toh(__atomic_load_n(&raw->serial, __ATOMIC_ACQUIRE));
@@ -148,8 +149,8 @@ static void look_at_options(struct vmc_relay *relay)
 	if (raw_wanted == relay->figures_seen)
 		return;
 	relay->figures_seen = raw_wanted;
-	vmc_host_socket_get_figures(relay->fd, &relay->terminal.end.own->figures);
-	__atomic_store_n(&relay->terminal.end.own->figures.serial, htole32(raw_wanted),
+	vmc_host_socket_get_figures(relay->fd, figures);
+	__atomic_store_n(&figures->serial, htole32(raw_wanted),
 			 __ATOMIC_RELEASE);
 	vmc_terminal_ring(&relay->terminal, true);
 }
