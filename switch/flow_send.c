@@ -2,9 +2,10 @@
 /*
  * Datagrams from rings to host sockets, without a copy of ours: a send's pieces
  * are the records in the ring. Datagrams of one size that follow each other go
- * as one send, which the kernel or the card takes apart (UDP_SEGMENT); the sends of all flows in one turn of the loop go in one system call. Flows
- * take turns. Owns the sends and the queue of flows that have something to
- * send. Called by flow.c and datagram_socket.c.
+ * as one send, which the kernel or the card takes apart (UDP_SEGMENT); the sends
+ * of all flows in one turn of the loop go in one system call. Flows take turns.
+ * Owns the sends and the queue of flows that have something to send. Called by
+ * flow.c and datagram_socket.c.
  *
  * A socket that takes no more stops its own flows only: what they have stays in
  * their rings, so that in the end the guests' programs wait.
