@@ -10,7 +10,8 @@ PACKAGES = gcc libc6-dev meson ninja-build pkg-config python3 python3-pytest \
 # What the benchmarks draw with.
 BENCH_PACKAGES = gnuplot-nox iproute2
 # The peers that the uplink's tests talk to. None is started by installing it.
-TEST_PACKAGES = iproute2 microsocks nginx-light openssh-server openssl
+TEST_PACKAGES = bind9-dnsutils dnsmasq-base iperf3 iproute2 microsocks \
+	ngtcp2-client ngtcp2-server nginx-light openssh-server openssl
 
 WERROR ?= false
 LAB = lab/lab

@@ -15,11 +15,18 @@
 
 #define VMC_RECORD_ALIGN		8U
 
+/* The network shall not cut it in pieces, but lose it. */
+#define VMC_RECORD_WHOLE		(1U << 0)
+
 /* What stands before each datagram. Writer: the producer. */
 struct vmc_record {
 	__le32	bytes;		/* of the datagram */
-	__le32	pad;
+	__u8	traffic_class;	/* TOS or traffic class, ECN included */
+	__u8	hop_limit;	/* TTL or hop limit, 0: the default */
+	__u8	flags;		/* VMC_RECORD_ */
+	__u8	pad;
 };
+VMC_OFFSET_IS(struct vmc_record, traffic_class, 4);
 VMC_SIZE_IS(struct vmc_record, VMC_RECORD_ALIGN);
 
 /**

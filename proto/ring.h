@@ -150,10 +150,12 @@ struct vmc_ctl {
 	struct vmc_options options;	/* written by a guest */
 	struct vmc_figures figures;	/* written by the uplink */
 
-	/* Of a datagram circuit; they only ever count up. */
+	/* Of a datagram circuit; the first three only ever count up. */
 	__le32	unsent;		/* datagrams given up while the ring was full */
 	__le32	refused;	/* that came and were not for the socket */
-	__u8	pad3[VMC_LINE_BYTES - 8];
+	__le32	errors;		/* counts what error tells; writer: the uplink */
+	__le32	error;		/* errno of a datagram that reached nobody */
+	__u8	pad3[VMC_LINE_BYTES - 16];
 
 	__u8	pad4[VMC_PAGE_BYTES - 7 * VMC_LINE_BYTES];
 };
@@ -162,6 +164,7 @@ VMC_OFFSET_IS(struct vmc_ctl, data_wait, 128);
 VMC_OFFSET_IS(struct vmc_ctl, options, 192);
 VMC_OFFSET_IS(struct vmc_ctl, figures, 256);
 VMC_OFFSET_IS(struct vmc_ctl, unsent, 384);
+VMC_OFFSET_IS(struct vmc_ctl, errors, 392);
 VMC_SIZE_IS(struct vmc_ctl, VMC_PAGE_BYTES);
 
 #define VMC_CTL_OFFSET			(4ULL * VMC_PAGE_BYTES)

@@ -97,6 +97,7 @@ VMC_SIZE_IS(struct vmc_ring_place, 24);
 /* Features, of HELLO and WELCOME. */
 #define VMC_FEATURE_UPLINK		1U	/* WELCOME: addresses that no VM owns may be dialled */
 #define VMC_FEATURE_DATAGRAM		2U	/* both: datagram circuits may be dialled, or offered */
+#define VMC_FEATURE_UPLINK_DATAGRAM	4U	/* WELCOME: likewise over the uplink */
 
 /* Flags of CONNECT and OFFER. */
 #define VMC_CIRCUIT_DATAGRAM		1U	/* the rings hold datagrams, see record.h */

@@ -10,7 +10,7 @@
 #include "switch/answer.h"
 #include "switch/connect.h"
 #include "switch/notice.h"
-#include "switch/relay.h"
+#include "switch/terminal.h"
 #include "switch/wire.h"
 
 /* An errno from a guest that may be handed to another guest. */
@@ -74,8 +74,8 @@ void vmc_answer_establish(struct vmc_link *link, unsigned int end,
 		if (link->ends[i].vm)
 			link->ends[i].vm->stats.circuits_opened++;
 	}
-	if (circuit->relay) {
-		vmc_relay_accepted(circuit->relay);
+	if (circuit->terminal) {
+		circuit->terminal->ops->accepted(circuit->terminal);
 		return;
 	}
 	vmc_notice_connected(link, !end, slot, dial->cookie);
@@ -92,8 +92,8 @@ static void refuse(struct vmc_link *link, unsigned int end, uint32_t slot,
 	if (raw_error && raw_error <= MAX_ERRNO)
 		error = (int)raw_error;
 	vmc_circuit_step(circuit, end, VMC_EVENT_CLOSE);
-	if (circuit->relay) {
-		vmc_relay_refused(circuit->relay);
+	if (circuit->terminal) {
+		circuit->terminal->ops->refused(circuit->terminal);
 		return;
 	}
 	vmc_connect_fail(circuit->dial, error);
@@ -108,8 +108,8 @@ static void close_end(struct vmc_link *link, unsigned int end, uint32_t slot)
 	struct vmc_circuit *circuit = &link->circuits.circuits[slot];
 
 	vmc_circuit_step(circuit, end, VMC_EVENT_CLOSE);
-	if (circuit->relay)
-		vmc_relay_guest_closed(circuit->relay);
+	if (circuit->terminal)
+		circuit->terminal->ops->guest_closed(circuit->terminal);
 	else
 		vmc_link_close_if_over(link, slot);
 }

@@ -32,7 +32,8 @@ static void send_welcome(struct vmc_vm *vm, int error)
 		.nr_addresses = htole32(config->nr_addresses),
 		.features = htole64(VMC_FEATURE_DATAGRAM |
 				    (broker->table.uplink ?
-				     VMC_FEATURE_UPLINK : 0)),
+				     VMC_FEATURE_UPLINK |
+				     VMC_FEATURE_UPLINK_DATAGRAM : 0)),
 		.nr_resolvers = htole32(uplink->nr_resolvers),
 	};
 
@@ -57,7 +58,7 @@ static void drop_state(struct vmc_vm *vm)
 	vm->is_welcome = false;
 	vmc_answer_leave(vm);
 	if (broker->table.uplink)
-		vmc_inbound_leave(broker->table.uplink, vm);
+		vmc_uplink_leave(broker->table.uplink, vm);
 	while ((dial = vmc_dial_any(&vm->dials)))
 		vmc_dial_remove(&vm->dials, dial);
 	vm->page_mapping = NULL;
@@ -313,7 +314,7 @@ static void beat(struct vmc_watch *watch, uint32_t events)
 		vmc_window_tick(&vm->connection.window, now_ms);
 	}
 	if (broker->table.uplink)
-		vmc_inbound_tick(broker->table.uplink);
+		vmc_uplink_tick(broker->table.uplink);
 }
 
 static int listen_all(struct vmc_broker *broker)

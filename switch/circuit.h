@@ -12,7 +12,7 @@
 #define VMC_SLOT_REST		64
 
 struct vmc_dial;
-struct vmc_relay;
+struct vmc_terminal;
 struct vmc_wire;
 
 /* One circuit. Its ends are numbered as those of its link. */
@@ -23,7 +23,7 @@ struct vmc_circuit {
 	unsigned int dialler;		/* the end that dialled */
 	bool is_datagram;
 	struct vmc_dial *dial;		/* while a VM is CONNECTING to a VM */
-	struct vmc_relay *relay;	/* while the uplink has its end */
+	struct vmc_terminal *terminal;	/* while the uplink has its end */
 	struct vmc_wire *wire;		/* while a process has an end */
 	uint64_t offsets[2];		/* of the ring that the end writes */
 	uint32_t bytes[2];

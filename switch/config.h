@@ -52,6 +52,7 @@ struct vmc_config_vm {
 
 /* A port of the host that leads to a VM's. */
 struct vmc_config_publish {
+	enum vmc_protocol protocol;
 	struct vmc_name host;
 	unsigned int vm;	/* index into vms */
 	struct vmc_name guest;	/* the VM's address of host's family */

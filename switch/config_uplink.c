@@ -19,7 +19,7 @@
 
 /* A line of publish, taken apart. */
 struct publish_text {
-	char host[VMC_ADDRESS_TEXT_BYTES];
+	char host[VMC_ADDRESS_TEXT_BYTES + sizeof("/udp")];
 	char vm[VMC_NAME_BYTES];
 	char port[6];
 };
@@ -111,7 +111,24 @@ static int take_piece(const char *begin, const char *end, char *piece,
 	return 0;
 }
 
-static int parse_publish(const char *text, struct vmc_name *ret_host,
+/* Takes "/tcp" or "/udp" off the end; without either it is TCP. */
+static int parse_protocol(char *host, enum vmc_protocol *ret_protocol)
+{
+	char *slash = strchr(host, '/');
+
+	*ret_protocol = VMC_PROTOCOL_TCP;
+	if (!slash)
+		return 0;
+	*slash = '\0';
+	if (!strcmp(slash + 1, "udp"))
+		*ret_protocol = VMC_PROTOCOL_UDP;
+	else if (strcmp(slash + 1, "tcp"))
+		return -EINVAL;
+	return 0;
+}
+
+static int parse_publish(const char *text, enum vmc_protocol *ret_protocol,
+			 struct vmc_name *ret_host,
 			 char ret_vm[VMC_NAME_BYTES], uint16_t *ret_port)
 {
 	const char *arrow = strstr(text, ARROW), *colon;
@@ -128,7 +145,8 @@ static int parse_publish(const char *text, struct vmc_name *ret_host,
 	    take_piece(colon + 1, text + strlen(text), pieces.port,
 		       sizeof(pieces.port)))
 		return -EINVAL;
-	if (vmc_value_name(pieces.host, ret_host) ||
+	if (parse_protocol(pieces.host, ret_protocol) ||
+	    vmc_value_name(pieces.host, ret_host) ||
 	    vmc_value_ports(pieces.port, &port) || port.first != port.last)
 		return -EINVAL;
 	memcpy(ret_vm, pieces.vm, sizeof(pieces.vm));
@@ -154,13 +172,15 @@ static bool may_listen_at(const struct vmc_name *name)
 int vmc_config_check_publish(cfg_t *cfg, cfg_opt_t *opt, const char *value,
 			     void *result)
 {
+	enum vmc_protocol protocol;
 	char vm[VMC_NAME_BYTES];
 	struct vmc_name host;
 	uint16_t port;
 
-	if (!parse_publish(value, &host, vm, &port) && may_listen_at(&host))
+	if (!parse_publish(value, &protocol, &host, vm, &port) &&
+	    may_listen_at(&host))
 		return vmc_config_keep_word(cfg, opt, value, result);
-	vmc_config_complain(cfg, "%s: \"%s\" is not like \"192.0.2.1:8080 -> web:80\" or \"[2001:db8::1]:443 -> web:443\"",
+	vmc_config_complain(cfg, "%s: \"%s\" is not like \"192.0.2.1:8080 -> web:80\" or \"[2001:db8::1]:53/udp -> dns:53\"",
 			    opt->name, value);
 	return -1;
 }
@@ -252,7 +272,7 @@ static int copy_publish(cfg_t *cfg, const struct vmc_config_word *word,
 	unsigned int i;
 	uint16_t port;
 
-	parse_publish(word->text, &publish.host, vm, &port);
+	parse_publish(word->text, &publish.protocol, &publish.host, vm, &port);
 	if (vmc_config_find_vm(config, vm, &publish.vm)) {
 		vmc_config_complain_at(cfg, word->line,
 				       "publish: \"%s\": there is no vm \"%s\"",
@@ -268,7 +288,8 @@ static int copy_publish(cfg_t *cfg, const struct vmc_config_word *word,
 	}
 	for (i = 0; i < config->nr_publishes; i++) {
 		other = &config->publishes[i].host;
-		if (other->port != publish.host.port ||
+		if (config->publishes[i].protocol != publish.protocol ||
+		    other->port != publish.host.port ||
 		    !vmc_name_has_same_address(other, &publish.host))
 			continue;
 		vmc_config_complain_at(cfg, word->line,

@@ -111,10 +111,12 @@ static void offer(struct vmc_dial *dial)
 
 static void go_on(struct vmc_dial *dial)
 {
-	if (dial->link->trunk)
-		vmc_outbound_dial(dial);
-	else
+	if (!dial->link->trunk)
 		offer(dial);
+	else if (dial->is_datagram)
+		vmc_flow_dial(dial);
+	else
+		vmc_outbound_dial(dial);
 }
 
 static void link_is_up(struct vmc_link *link)
@@ -193,6 +195,7 @@ static struct vmc_vm *find_callee(struct vmc_vm_table *table,
  * permitted looks the same from outside.
  */
 static int check_names(struct vmc_vm_table *table, struct vmc_vm *vm,
+		       enum vmc_protocol protocol,
 		       const struct vmc_name *local,
 		       const struct vmc_name *remote,
 		       struct vmc_vm **ret_callee)
@@ -213,7 +216,7 @@ static int check_names(struct vmc_vm_table *table, struct vmc_vm *vm,
 	*ret_callee = callee;
 	/* A process has the host's own sockets for the outside. */
 	if (!callee && table->uplink && !vm->config->is_endpoint)
-		return vmc_uplink_check(table->uplink, vm, remote);
+		return vmc_uplink_check(table->uplink, vm, protocol, remote);
 	if (!callee || !callee->is_welcome ||
 	    !vmc_policy_allows(table->config, vm->config, callee->config))
 		return EHOSTUNREACH;
@@ -276,10 +279,9 @@ void vmc_connect_dial(struct vmc_vm_table *table, struct vmc_vm *vm,
 			     cookie);
 		return;
 	}
-	error = check_names(table, vm, &local, &remote, &callee);
-	/* The uplink knows streams only. */
-	if (!error && !callee && flags & VMC_CIRCUIT_DATAGRAM)
-		error = ENETUNREACH;
+	error = check_names(table, vm, flags & VMC_CIRCUIT_DATAGRAM ?
+			    VMC_PROTOCOL_UDP : VMC_PROTOCOL_TCP,
+			    &local, &remote, &callee);
 	if (!error)
 		error = vmc_quota_take_connect(vm);
 	if (error) {

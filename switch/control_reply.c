@@ -193,6 +193,21 @@ static struct json_object *tell_vm(const struct vmc_vm *vm)
 	return line;
 }
 
+static void tell_uplink_datagrams(struct json_object *line,
+				  const struct vmc_vm *vm)
+{
+	const struct vmc_uplink_drops *drops = &vm->uplink_drops;
+
+	vmc_line_add_number(line, "datagrams_out", vm->stats.datagrams_out);
+	vmc_line_add_number(line, "datagrams_in", vm->stats.datagrams_in);
+	vmc_line_add_number(line, "datagrams_no_room", drops->no_room);
+	vmc_line_add_number(line, "datagrams_unwanted", drops->unwanted);
+	vmc_line_add_number(line, "datagrams_undeliverable",
+			    drops->undeliverable);
+	vmc_line_add_number(line, "datagrams_too_large", drops->too_large);
+	vmc_line_add_number(line, "host_sockets", vm->nr_datagram_sockets);
+}
+
 static struct json_object *tell_stats(const struct vmc_vm *vm)
 {
 	const struct vmc_window *window = &vm->connection.window;
@@ -223,6 +238,7 @@ static struct json_object *tell_stats(const struct vmc_vm *vm)
 	vmc_line_add_number(line, "bytes_in", stats->bytes_in);
 	vmc_line_add_number(line, "datagrams_unsent", drops.unsent);
 	vmc_line_add_number(line, "datagrams_refused", drops.refused);
+	tell_uplink_datagrams(line, vm);
 	vmc_line_add_number(line, "segments_mapped", window->nr_mapped);
 	vmc_line_add_number(line, "mapping_requests", window->nr_requests);
 	vmc_line_add_number(line, "mapping_us", window->request_us);

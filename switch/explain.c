@@ -55,6 +55,9 @@ static void explain_outbound(const struct vmc_vm_table *table,
 	}
 	ret->target = asked.remote;
 	ret->verdict = vmc_policy_look(config->policy, &asked);
+	if (ret->verdict.is_allowed &&
+	    vmc_uplink_is_in_the_way(&asked, &ret->verdict))
+		ret->verdict = without_rule(false, "the rule that allows it names a proxy, which carries no datagrams; write a rule for udp before it");
 }
 
 static void explain_inbound(const struct vmc_vm_table *table,
@@ -69,6 +72,7 @@ static void explain_inbound(const struct vmc_vm_table *table,
 	for (i = 0; i < config->nr_publishes && !ret->published; i++) {
 		publish = &config->publishes[i];
 		if (&config->vms[publish->vm] == query->vm &&
+		    publish->protocol == query->protocol &&
 		    publish->guest.family == query->remote.family &&
 		    publish->guest.port == htole16(query->vm_port))
 			ret->published = publish->text;

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * TCP sockets of the host, as the uplink uses them: how they are made, bound,
- * tuned and asked. Owns nothing. Called by the relays.
+ * Sockets of the host, as the uplink uses them: how they are made, bound, tuned
+ * and asked. Owns nothing. Called by the relays and datagram_socket.c.
  */
 #include <arpa/inet.h>
 #include <endian.h>
 #include <errno.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -22,6 +23,8 @@
 /* The longest that the kernel takes for TCP_KEEPIDLE and TCP_KEEPINTVL, s. */
 #define MAX_KEEP_S	32767
 #define MAX_KEEP_COUNT	127
+/* Wished; the kernel caps it at net.core.rmem_max and wmem_max. */
+#define DATAGRAM_BUFFER_BYTES	(1 << 20)
 
 /**
  * vmc_host_socket_address - a name as the host's system calls have it
@@ -90,6 +93,14 @@ static void set(int fd, int level, int option, int value)
 	setsockopt(fd, level, option, &value, sizeof(value));
 }
 
+static void set_freebind(int fd, const struct vmc_name *name)
+{
+	if (name->family == VMC_FAMILY_INET)
+		set(fd, IPPROTO_IP, IP_FREEBIND, 1);
+	else
+		set(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1);
+}
+
 /* An address that need not be the host's own; the port must be free. */
 static int bind_freely(int fd, const struct vmc_name *name)
 {
@@ -97,10 +108,7 @@ static int bind_freely(int fd, const struct vmc_name *name)
 	socklen_t bytes = vmc_host_socket_address(name, &address);
 
 	set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-	if (name->family == VMC_FAMILY_INET)
-		set(fd, IPPROTO_IP, IP_FREEBIND, 1);
-	else
-		set(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1);
+	set_freebind(fd, name);
 	if (bind(fd, (struct sockaddr *)&address, bytes))
 		return -errno;
 	return 0;
@@ -158,6 +166,81 @@ int vmc_host_socket_bind(const struct vmc_name *name)
 		return fd;
 	close(fd);
 	return error;
+}
+
+/* Everything that a datagram's way here and there is to be known by. */
+static void prepare_datagrams(int fd, unsigned int family)
+{
+	set(fd, SOL_SOCKET, SO_SNDBUF, DATAGRAM_BUFFER_BYTES);
+	set(fd, SOL_SOCKET, SO_RCVBUF, DATAGRAM_BUFFER_BYTES);
+	set(fd, IPPROTO_UDP, UDP_GRO, 1);
+	if (family == VMC_FAMILY_INET) {
+		set(fd, IPPROTO_IP, IP_RECVERR, 1);
+		set(fd, IPPROTO_IP, IP_RECVTOS, 1);
+	} else {
+		set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+		set(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
+		set(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
+	}
+}
+
+/**
+ * vmc_host_socket_datagram - a socket for datagrams, connected to nobody
+ * @family: VMC_FAMILY_
+ * @source: the name to be bound to, or NULL: any address, and a free port
+ *
+ * Return: the socket; or the error of socket() or bind(), negative.
+ */
+int vmc_host_socket_datagram(unsigned int family,
+			     const struct vmc_name *source)
+{
+	const struct vmc_name any = { .family = (uint8_t)family };
+	struct sockaddr_storage address;
+	socklen_t bytes;
+	int fd, error = 0;
+
+	fd = socket(family_of(&any), SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP);
+	if (fd < 0)
+		return -errno;
+	prepare_datagrams(fd, family);
+	/* Not by bind_freely(): others must not share the port. */
+	set_freebind(fd, &any);
+	bytes = vmc_host_socket_address(source ? source : &any, &address);
+	if (bind(fd, (struct sockaddr *)&address, bytes))
+		error = -errno;
+	if (!error)
+		return fd;
+	close(fd);
+	return error;
+}
+
+/**
+ * vmc_host_socket_tell_addresses - with each datagram, where it was sent to
+ * @fd: a socket for datagrams, bound to the wildcard
+ * @family: VMC_FAMILY_
+ */
+void vmc_host_socket_tell_addresses(int fd, unsigned int family)
+{
+	if (family == VMC_FAMILY_INET)
+		set(fd, IPPROTO_IP, IP_PKTINFO, 1);
+	else
+		set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+}
+
+/**
+ * vmc_host_socket_set_whole - what becomes of what is too large for a path
+ * @fd: a socket for datagrams
+ * @family: VMC_FAMILY_
+ * @is_whole: it is refused, or lost on the way; else it is sent in pieces
+ */
+void vmc_host_socket_set_whole(int fd, unsigned int family, bool is_whole)
+{
+	if (family == VMC_FAMILY_INET)
+		set(fd, IPPROTO_IP, IP_MTU_DISCOVER,
+		    is_whole ? IP_PMTUDISC_PROBE : IP_PMTUDISC_WANT);
+	else
+		set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER,
+		    is_whole ? IPV6_PMTUDISC_PROBE : IPV6_PMTUDISC_WANT);
 }
 
 /**

@@ -17,6 +17,10 @@ int vmc_host_socket_dial(const struct vmc_name *target,
 			 const struct vmc_carriage *carriage,
 			 const struct vmc_name *source);
 int vmc_host_socket_bind(const struct vmc_name *name);
+int vmc_host_socket_datagram(unsigned int family,
+			     const struct vmc_name *source);
+void vmc_host_socket_tell_addresses(int fd, unsigned int family);
+void vmc_host_socket_set_whole(int fd, unsigned int family, bool is_whole);
 void vmc_host_socket_prepare(int fd);
 void vmc_host_socket_end_in_order(int fd);
 void vmc_host_socket_reset(int fd);

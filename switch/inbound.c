@@ -15,7 +15,6 @@
 
 #include "switch/address.h"
 #include "switch/host_socket.h"
-#include "switch/notice.h"
 #include "switch/relay.h"
 #include "switch/uplink.h"
 
@@ -103,32 +102,6 @@ static bool is_allowed(const struct vmc_host_listener *listener,
 	return false;
 }
 
-/*
- * Whom the guest shall see. A guest believes that only its own programs come
- * from its loopback, so the host's gets the name by which guests call it.
- */
-static int name_for_guest(const struct vmc_host_listener *listener,
-			  struct vmc_name *remote)
-{
-	const struct vmc_config_uplink *config =
-		&listener->uplink->table->config->uplink;
-	unsigned int i;
-
-	if (!vmc_name_is_loopback(remote))
-		return 0;
-	for (i = 0; i < config->nr_host_addresses; i++) {
-		if (config->host_addresses[i].family != remote->family)
-			continue;
-		memcpy(remote->address, config->host_addresses[i].address,
-		       sizeof(remote->address));
-		return 0;
-	}
-	vmc_log_limited(&listener->vm->log_limit, VMC_LOG_WARNING,
-			"the host's own loopback may not reach vm \"%s\": it needs a name there, see host_addresses",
-			listener->vm->config->name);
-	return -EADDRNOTAVAIL;
-}
-
 /* Who is not let in, or finds no room, sees a reset. */
 static void turn_away(int fd)
 {
@@ -146,7 +119,8 @@ static void take(struct vmc_host_listener *listener, int fd,
 
 	if (vmc_host_socket_name(address, &remote) ||
 	    !is_allowed(listener, &remote) ||
-	    name_for_guest(listener, &remote) ||
+	    vmc_uplink_name_for_guest(listener->uplink, listener->vm,
+				      &remote) ||
 	    !vmc_quota_has_room(listener->vm) ||
 	    vmc_connect_link_to_uplink(listener->vm, listener->uplink,
 				       &link)) {
@@ -307,7 +281,8 @@ static void update_routed(struct vmc_uplink *uplink, struct vmc_vm *vm,
 	struct vmc_host_listener *listener = find_routed(uplink, vm, name);
 	bool is_wanted = guest_listens(vm, name) &&
 		vmc_policy_may_be_open(uplink->table->config->policy,
-				       vm->config, le16toh(name->port));
+				       vm->config, VMC_PROTOCOL_TCP,
+				       le16toh(name->port));
 	char text[VMC_ADDRESS_TEXT_BYTES];
 	int error = 0;
 
@@ -461,6 +436,8 @@ int vmc_inbound_open(struct vmc_uplink *uplink)
 
 	for (i = 0; i < config->nr_publishes; i++) {
 		publish = &config->publishes[i];
+		if (publish->protocol != VMC_PROTOCOL_TCP)
+			continue;
 		error = create(uplink, &uplink->table->vms[publish->vm],
 			       &publish->host, &publish->guest, publish->text);
 		if (!error)
@@ -479,25 +456,19 @@ int vmc_inbound_open(struct vmc_uplink *uplink)
 void vmc_inbound_offer(struct vmc_relay *relay)
 {
 	const struct vmc_inbound *inbound = relay->inbound;
-	struct vmc_link *link = relay->trunk->link;
-	struct vmc_vm *vm = link->ends[!VMC_UPLINK_END].vm;
+	struct vmc_vm *vm = vmc_terminal_vm(&relay->terminal);
 	const struct vmc_listener *listener;
-	struct vmc_circuit *circuit;
 
 	listener = vmc_listener_match(&vm->listeners, &inbound->guest,
 				      vmc_name_hash(&inbound->remote,
 						    &inbound->guest));
 	if (!listener || vmc_outbox_is_crowded(&vm->outbox) ||
-	    vmc_relay_take_circuit(relay, &inbound->guest, &inbound->remote,
-				   (uint32_t[]){ listener->tx_bytes,
-						 listener->rx_bytes })) {
+	    vmc_terminal_offer(&relay->terminal, &inbound->guest,
+			       &inbound->remote, false,
+			       (uint32_t[]){ listener->tx_bytes,
+					     listener->rx_bytes },
+			       listener->id))
 		vmc_relay_abort(relay);
-		return;
-	}
-	relay->state = VMC_RELAY_OFFERED;
-	circuit = &link->circuits.circuits[relay->slot];
-	circuit->dialler = VMC_UPLINK_END;
-	vmc_circuit_step(circuit, VMC_UPLINK_END, VMC_EVENT_CONNECT);
-	vmc_circuit_step(circuit, !VMC_UPLINK_END, VMC_EVENT_OFFER);
-	vmc_notice_offer(link, !VMC_UPLINK_END, relay->slot, listener->id);
+	else
+		relay->state = VMC_RELAY_OFFERED;
 }

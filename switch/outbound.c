@@ -221,8 +221,8 @@ void vmc_outbound_dial(struct vmc_dial *dial)
 	struct vmc_name target;
 	int error;
 
-	error = vmc_uplink_resolve(uplink, dial->vm, &dial->remote, &target,
-				   &carriage);
+	error = vmc_uplink_resolve(uplink, dial->vm, VMC_PROTOCOL_TCP,
+				   &dial->remote, &target, &carriage);
 	if (!error)
 		error = -start(dial, &target, carriage);
 	if (error)

@@ -233,22 +233,23 @@ vmc_policy_look(const struct vmc_policy *policy,
  * vmc_policy_may_be_open - whether anybody could be let in to a port
  * @policy: the policy
  * @vm: the VM
+ * @protocol: of what
  * @vm_port: its port
  *
  * Published ports are not asked about: they are open without a rule.
  *
- * Return: true if a rule may let somebody's TCP in.
+ * Return: true if a rule may let somebody in.
  */
 bool vmc_policy_may_be_open(const struct vmc_policy *policy,
-			    const struct vmc_config_vm *vm, uint16_t vm_port)
+			    const struct vmc_config_vm *vm,
+			    enum vmc_protocol protocol, uint16_t vm_port)
 {
 	const struct vmc_rule *rule;
 	unsigned int i;
 
 	for (i = 0; i < policy->nr_rules; i++) {
 		rule = &policy->rules[i];
-		if (!is_about(rule, vm, VMC_INBOUND, VMC_PROTOCOL_TCP,
-			      vm_port))
+		if (!is_about(rule, vm, VMC_INBOUND, protocol, vm_port))
 			continue;
 		if (rule->is_allow)
 			return true;
@@ -256,6 +257,42 @@ bool vmc_policy_may_be_open(const struct vmc_policy *policy,
 			return false;
 	}
 	return false;
+}
+
+/**
+ * vmc_policy_named_ports - the ports of a VM that rules name and may open
+ * @policy: the policy
+ * @vm: the VM
+ * @protocol: of what
+ * @ports: filled in; one may be there twice
+ * @max: room
+ *
+ * Return: how many.
+ */
+unsigned int vmc_policy_named_ports(const struct vmc_policy *policy,
+				    const struct vmc_config_vm *vm,
+				    enum vmc_protocol protocol,
+				    uint16_t *ports, unsigned int max)
+{
+	const struct vmc_rule *rule;
+	unsigned int i, k, nr = 0;
+	uint32_t port;
+
+	for (i = 0; i < policy->nr_rules; i++) {
+		rule = &policy->rules[i];
+		for (k = 0; rule->is_allow && k < rule->nr_ports; k++) {
+			for (port = rule->ports[k].first;
+			     port <= rule->ports[k].last && nr < max; port++) {
+				if (is_about(rule, vm, VMC_INBOUND, protocol,
+					     (uint16_t)port) &&
+				    vmc_policy_may_be_open(policy, vm,
+							   protocol,
+							   (uint16_t)port))
+					ports[nr++] = (uint16_t)port;
+			}
+		}
+	}
+	return nr;
 }
 
 /**

@@ -124,7 +124,12 @@ struct vmc_policy_verdict
 vmc_policy_look(const struct vmc_policy *policy,
 		const struct vmc_policy_query *query);
 bool vmc_policy_may_be_open(const struct vmc_policy *policy,
-			    const struct vmc_config_vm *vm, uint16_t vm_port);
+			    const struct vmc_config_vm *vm,
+			    enum vmc_protocol protocol, uint16_t vm_port);
+unsigned int vmc_policy_named_ports(const struct vmc_policy *policy,
+				    const struct vmc_config_vm *vm,
+				    enum vmc_protocol protocol,
+				    uint16_t *ports, unsigned int max);
 bool vmc_policy_allows(const struct vmc_config *config,
 		       const struct vmc_config_vm *from,
 		       const struct vmc_config_vm *to);

@@ -16,39 +16,26 @@
 /* How long an acknowledgement may take before sends are copied again, ms. */
 #define ZERO_COPY_PATIENCE_MS	2
 
-static void ring(struct vmc_relay *relay, bool is_wanted)
-{
-	if (is_wanted)
-		vmc_trunk_ring(relay->trunk, relay->slot);
-}
-
 static void catch_lie(struct vmc_relay *relay)
 {
-	struct vmc_vm *vm = vmc_relay_vm(relay);
-
-	if (vm) {
-		vm->stats.lies++;
-		vmc_log_limited(&vm->log_limit, VMC_LOG_WARNING,
-				"vm \"%s\": an index of circuit %u of the uplink is impossible, it is reset",
-				vm->config->name, relay->slot);
-	}
+	vmc_terminal_count_lie(&relay->terminal);
 	vmc_relay_break(relay, ECONNRESET);
 }
 
 static bool is_guest_gone(const struct vmc_relay *relay)
 {
-	return vmc_end_peer_flags(&relay->end) & VMC_CTL_GONE;
+	return vmc_end_peer_flags(&relay->terminal.end) & VMC_CTL_GONE;
 }
 
 /* Free bytes of the guest's ring; asks for a bell when there are none. */
 static uint32_t find_space(struct vmc_relay *relay)
 {
-	uint32_t space = vmc_end_writable(&relay->end);
+	uint32_t space = vmc_end_writable(&relay->terminal.end);
 
-	if (space || relay->end.is_lying)
+	if (space || relay->terminal.end.is_lying)
 		return space;
-	vmc_end_await_space(&relay->end);
-	return vmc_end_writable(&relay->end);
+	vmc_end_await_space(&relay->terminal.end);
+	return vmc_end_writable(&relay->terminal.end);
 }
 
 static void pump_rx(struct vmc_relay *relay)
@@ -60,7 +47,7 @@ static void pump_rx(struct vmc_relay *relay)
 	if (relay->rx.nr_due || relay->is_rx_over || is_guest_gone(relay))
 		return;
 	space = find_space(relay);
-	if (relay->end.is_lying) {
+	if (relay->terminal.end.is_lying) {
 		catch_lie(relay);
 		return;
 	}
@@ -70,7 +57,7 @@ static void pump_rx(struct vmc_relay *relay)
 			vmc_relay_break(relay, relay->host_error);
 		return;
 	}
-	to = vmc_end_tx_span(&relay->end, space, &bytes);
+	to = vmc_end_tx_span(&relay->terminal.end, space, &bytes);
 	sqe = vmc_uring_prepare(vmc_relay_uring(relay), &relay->rx);
 	io_uring_prep_recv(sqe, relay->fd, to, bytes, 0);
 }
@@ -78,18 +65,19 @@ static void pump_rx(struct vmc_relay *relay)
 /* Bytes that the guest gave; asks for a bell when there are none. */
 static uint32_t find_data(struct vmc_relay *relay, uint32_t *ret_flags)
 {
-	uint32_t bytes = vmc_end_readable(&relay->end);
+	uint32_t bytes = vmc_end_readable(&relay->terminal.end);
 
-	if (!bytes && !relay->end.is_lying)
-		vmc_end_await_data(&relay->end);
+	if (!bytes && !relay->terminal.end.is_lying)
+		vmc_end_await_data(&relay->terminal.end);
 	/* In this order: who sees FIN sees the final index. */
-	*ret_flags = vmc_end_peer_flags(&relay->end);
-	return vmc_end_readable(&relay->end);
+	*ret_flags = vmc_end_peer_flags(&relay->terminal.end);
+	return vmc_end_readable(&relay->terminal.end);
 }
 
 static bool is_worth_zero_copy(const struct vmc_relay *relay, uint32_t bytes)
 {
-	const struct vmc_config *config = relay->trunk->uplink->table->config;
+	const struct vmc_trunk *trunk = relay->terminal.trunk;
+	const struct vmc_config *config = trunk->uplink->table->config;
 
 	return !relay->is_zero_copy_unfit && config->uplink.zero_copy_bytes &&
 	       bytes >= config->uplink.zero_copy_bytes;
@@ -129,7 +117,7 @@ static void pump_tx(struct vmc_relay *relay)
 	if (relay->tx.nr_due || relay->is_tx_over || relay->host_error)
 		return;
 	bytes = find_data(relay, &flags);
-	if (relay->end.is_lying) {
+	if (relay->terminal.end.is_lying) {
 		catch_lie(relay);
 		return;
 	}
@@ -140,7 +128,7 @@ static void pump_tx(struct vmc_relay *relay)
 		relay->is_tx_over = true;
 		return;
 	}
-	from = vmc_end_rx_span(&relay->end, bytes, &bytes);
+	from = vmc_end_rx_span(&relay->terminal.end, bytes, &bytes);
 	sqe = vmc_uring_prepare(vmc_relay_uring(relay), &relay->tx);
 	if (is_worth_zero_copy(relay, bytes))
 		io_uring_prep_send_zc(sqe, relay->fd, from, bytes,
@@ -156,7 +144,7 @@ static void pump_tx(struct vmc_relay *relay)
 void vmc_pump(struct vmc_relay *relay)
 {
 	/* At any time, also while the host's socket takes no more. */
-	if (vmc_end_peer_flags(&relay->end) & VMC_CTL_RST) {
+	if (vmc_end_peer_flags(&relay->terminal.end) & VMC_CTL_RST) {
 		vmc_relay_finish(relay, true);
 		return;
 	}
@@ -203,19 +191,20 @@ static bool is_host_over(struct vmc_relay *relay)
 static bool rx_end(struct vmc_relay *relay)
 {
 	relay->is_rx_over = true;
-	return vmc_end_set_flags(&relay->end, VMC_CTL_FIN);
+	return vmc_end_set_flags(&relay->terminal.end, VMC_CTL_FIN);
 }
 
 /* Bytes are in the guest's ring. */
 static void rx_give(struct vmc_relay *relay, uint32_t bytes)
 {
-	bool is_wanted = vmc_end_produce(&relay->end, bytes);
+	bool is_wanted = vmc_end_produce(&relay->terminal.end, bytes);
+	struct vmc_vm *vm = vmc_terminal_vm(&relay->terminal);
 
-	if (vmc_relay_vm(relay))
-		vmc_relay_vm(relay)->stats.bytes_in += bytes;
+	if (vm)
+		vm->stats.bytes_in += bytes;
 	if (is_host_over(relay))
 		is_wanted |= rx_end(relay);
-	ring(relay, is_wanted);
+	vmc_terminal_ring(&relay->terminal, is_wanted);
 }
 
 static void rx_done(struct vmc_uring_op *op, int result, unsigned int flags)
@@ -245,13 +234,14 @@ static void rx_done(struct vmc_uring_op *op, int result, unsigned int flags)
 	if (result)
 		rx_give(relay, (uint32_t)result);
 	else
-		ring(relay, rx_end(relay));
+		vmc_terminal_ring(&relay->terminal, rx_end(relay));
 	vmc_pump(relay);
 }
 
 static void tx_done(struct vmc_uring_op *op, int result, unsigned int flags)
 {
 	struct vmc_relay *relay = vmc_container_of(op, struct vmc_relay, tx);
+	struct vmc_vm *vm = vmc_terminal_vm(&relay->terminal);
 
 	/* Sent without a copy: the host's TCP still looks at the ring. */
 	if (flags & IORING_CQE_F_MORE) {
@@ -274,9 +264,11 @@ static void tx_done(struct vmc_uring_op *op, int result, unsigned int flags)
 		return;
 	}
 	if (result > 0) {
-		if (vmc_relay_vm(relay))
-			vmc_relay_vm(relay)->stats.bytes_out += (uint32_t)result;
-		ring(relay, vmc_end_consume(&relay->end, (uint32_t)result));
+		if (vm)
+			vm->stats.bytes_out += (uint32_t)result;
+		vmc_terminal_ring(&relay->terminal,
+				  vmc_end_consume(&relay->terminal.end,
+						  (uint32_t)result));
 	}
 	vmc_pump(relay);
 }

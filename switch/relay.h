@@ -2,14 +2,11 @@
 #ifndef VMC_SWITCH_RELAY_H
 #define VMC_SWITCH_RELAY_H
 
-#include "lib/end.h"
-#include "switch/dial.h"
-#include "switch/trunk.h"
+#include "switch/terminal.h"
 #include "switch/uring.h"
 
 struct vmc_inbound;
 struct vmc_outbound;
-struct vmc_vm;
 
 enum vmc_relay_state {
 	VMC_RELAY_DIALLING,	/* the host's socket is not connected yet */
@@ -21,19 +18,14 @@ enum vmc_relay_state {
 
 /* A host socket, the uplink's end of a circuit, and the bytes between. */
 struct vmc_relay {
-	struct vmc_trunk *trunk;
+	struct vmc_terminal terminal;
 	enum vmc_relay_state state;
 	int fd;				/* blocking: io_uring waits for it */
-	TAILQ_ENTRY(vmc_relay) of_trunk;
 	struct vmc_task end_task;
 
 	/* Until it is connected, or answered; then NULL. */
 	struct vmc_outbound *outbound;
 	struct vmc_inbound *inbound;
-
-	bool has_slot;			/* these are valid */
-	uint32_t slot;
-	struct vmc_end end;
 
 	struct vmc_uring_op rx;		/* host to guest; at most one */
 	struct vmc_uring_op tx;		/* guest to host; at most one */
@@ -52,20 +44,10 @@ struct vmc_relay {
 struct vmc_relay *vmc_relay_create(struct vmc_trunk *trunk, int fd,
 				   enum vmc_relay_state state);
 void vmc_relay_connected(struct vmc_relay *relay, struct vmc_dial *dial);
-int vmc_relay_take_circuit(struct vmc_relay *relay,
-			   const struct vmc_name *vm_name,
-			   const struct vmc_name *remote,
-			   const uint32_t wishes[2]);
-void vmc_relay_accepted(struct vmc_relay *relay);
-void vmc_relay_refused(struct vmc_relay *relay);
-void vmc_relay_guest_closed(struct vmc_relay *relay);
-void vmc_relay_look(struct vmc_relay *relay);
 struct vmc_uring *vmc_relay_uring(const struct vmc_relay *relay);
-struct vmc_vm *vmc_relay_vm(const struct vmc_relay *relay);
 void vmc_relay_break(struct vmc_relay *relay, int error);
 void vmc_relay_finish(struct vmc_relay *relay, bool is_reset);
 void vmc_relay_abort(struct vmc_relay *relay);
-void vmc_relay_destroy(struct vmc_relay *relay);
 bool vmc_relay_is_ended(struct vmc_relay *relay);
 
 #endif /* VMC_SWITCH_RELAY_H */

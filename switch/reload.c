@@ -144,7 +144,7 @@ int vmc_reload(struct vmc_broker *broker,
 	vmc_policy_replace(config->policy, fresh->policy);
 	vmc_config_free(fresh);
 	if (broker->table.uplink)
-		vmc_inbound_update_all(broker->table.uplink);
+		vmc_uplink_update(broker->table.uplink);
 	vmc_log_limited(&log_limit, VMC_LOG_INFO,
 			"the policy was read again: rules: %u%s%s",
 			config->policy->nr_rules, *ret_text ? "; " : "",

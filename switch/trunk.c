@@ -1,28 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * A trunk: the uplink's end of a link to a VM. Owns the uplink's mappings of
- * the two segments and the doorbell in them; knows the relays that use them.
- * Called by link.c and the relays.
+ * the two segments and the doorbell in them; knows the terminals of the
+ * circuits in them. Called by link.c and the terminals.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "switch/inbound.h"
 #include "switch/link.h"
-#include "switch/relay.h"
+#include "switch/terminal.h"
 #include "switch/trunk.h"
 #include "switch/uplink.h"
 
 static void rung(void *owner, uint32_t slot)
 {
 	struct vmc_trunk *trunk = owner;
-	struct vmc_relay *relay = NULL;
+	struct vmc_terminal *terminal = NULL;
 
 	if (slot < trunk->link->circuits.nr_fresh)
-		relay = trunk->link->circuits.circuits[slot].relay;
-	if (relay)
-		vmc_relay_look(relay);
+		terminal = trunk->link->circuits.circuits[slot].terminal;
+	if (terminal)
+		terminal->ops->look(terminal);
 }
 
 static void hear(struct vmc_task *task)
@@ -63,7 +62,7 @@ int vmc_trunk_create(struct vmc_link *link, struct vmc_uplink *uplink,
 	trunk->link = link;
 	trunk->hear_task.run = hear;
 	LIST_INSERT_HEAD(&uplink->trunks, trunk, entry);
-	TAILQ_INIT(&trunk->relays);
+	TAILQ_INIT(&trunk->terminals);
 	trunk->tx = map_segment(&link->segments[VMC_UPLINK_END],
 				PROT_READ | PROT_WRITE);
 	trunk->rx = map_segment(&link->segments[!VMC_UPLINK_END], PROT_READ);
@@ -94,57 +93,80 @@ void vmc_trunk_destroy(struct vmc_trunk *trunk)
 }
 
 /**
- * vmc_trunk_is_busy - whether a relay may touch the segments still
+ * vmc_trunk_is_busy - whether somebody may touch the segments still
  * @trunk: the trunk
  */
 bool vmc_trunk_is_busy(const struct vmc_trunk *trunk)
 {
-	return !TAILQ_EMPTY(&trunk->relays);
+	return !TAILQ_EMPTY(&trunk->terminals);
+}
+
+/**
+ * vmc_trunk_settle - a terminal left
+ * @trunk: freed with its link, if that is down and this was the last
+ */
+void vmc_trunk_settle(struct vmc_trunk *trunk)
+{
+	if (trunk->link->state == VMC_LINK_DOWN && !vmc_trunk_is_busy(trunk))
+		vmc_link_release(trunk->link);
+}
+
+/* Each may leave when it is called. */
+static void call_all(struct vmc_trunk *trunk,
+		     void (*call)(struct vmc_terminal *terminal))
+{
+	struct vmc_terminal *terminal, *next;
+
+	for (terminal = TAILQ_FIRST(&trunk->terminals); terminal;
+	     terminal = next) {
+		next = TAILQ_NEXT(terminal, of_trunk);
+		call(terminal);
+	}
+}
+
+static void link_up(struct vmc_terminal *terminal)
+{
+	if (terminal->ops->link_up)
+		terminal->ops->link_up(terminal);
 }
 
 /**
  * vmc_trunk_up - the VM has the segments
- * @trunk: the trunk; relays that waited for it go on
+ * @trunk: the trunk; who waited for it goes on
  */
 void vmc_trunk_up(struct vmc_trunk *trunk)
 {
-	struct vmc_relay *relay, *next;
-
 	vmc_trunk_rung(trunk);
-	for (relay = TAILQ_FIRST(&trunk->relays); relay; relay = next) {
-		next = TAILQ_NEXT(relay, of_trunk);
-		if (relay->state == VMC_RELAY_WAITING)
-			vmc_inbound_offer(relay);
-	}
+	call_all(trunk, link_up);
+}
+
+static void abort_one(struct vmc_terminal *terminal)
+{
+	terminal->ops->abort(terminal);
 }
 
 /**
  * vmc_trunk_abort - the VM is gone, or the link could not be made
- * @trunk: every relay resets its host socket; it may be busy for a while
+ * @trunk: what goes on in it is ended; it may be busy for a while
  */
 void vmc_trunk_abort(struct vmc_trunk *trunk)
 {
-	struct vmc_relay *relay, *next;
+	call_all(trunk, abort_one);
+}
 
-	for (relay = TAILQ_FIRST(&trunk->relays); relay; relay = next) {
-		next = TAILQ_NEXT(relay, of_trunk);
-		vmc_relay_abort(relay);
-	}
+static void destroy_one(struct vmc_terminal *terminal)
+{
+	terminal->ops->destroy(terminal);
 }
 
 /**
- * vmc_trunk_clear - free the relays at once
- * @trunk: none of its relays' operations is under way; freed with its link
- *	when that is down
+ * vmc_trunk_clear - free the owners of all terminals at once
+ * @trunk: none of their operations is under way; freed with its link when that
+ *	is down
  */
 void vmc_trunk_clear(struct vmc_trunk *trunk)
 {
-	struct vmc_relay *relay, *next;
-
-	for (relay = TAILQ_FIRST(&trunk->relays); relay; relay = next) {
-		next = TAILQ_NEXT(relay, of_trunk);
-		vmc_relay_destroy(relay);
-	}
+	call_all(trunk, destroy_one);
 }
 
 /**

@@ -10,10 +10,10 @@
 #include "switch/loop.h"
 
 struct vmc_link;
-struct vmc_relay;
+struct vmc_terminal;
 struct vmc_uplink;
 
-TAILQ_HEAD(vmc_relay_list, vmc_relay);
+TAILQ_HEAD(vmc_terminal_list, vmc_terminal);
 
 /* The uplink's end of a link to a VM. */
 struct vmc_trunk {
@@ -23,7 +23,7 @@ struct vmc_trunk {
 	const uint8_t *rx;		/* and the one that the VM writes */
 	struct vmc_bell bell;
 	struct vmc_task hear_task;
-	struct vmc_relay_list relays;	/* all of them */
+	struct vmc_terminal_list terminals;
 	LIST_ENTRY(vmc_trunk) entry;	/* in the uplink's */
 };
 
@@ -33,6 +33,7 @@ void vmc_trunk_destroy(struct vmc_trunk *trunk);
 bool vmc_trunk_is_busy(const struct vmc_trunk *trunk);
 void vmc_trunk_up(struct vmc_trunk *trunk);
 void vmc_trunk_abort(struct vmc_trunk *trunk);
+void vmc_trunk_settle(struct vmc_trunk *trunk);
 void vmc_trunk_clear(struct vmc_trunk *trunk);
 void vmc_trunk_rung(struct vmc_trunk *trunk);
 void vmc_trunk_ring(struct vmc_trunk *trunk, uint32_t slot);

@@ -21,7 +21,8 @@
  */
 static const uint8_t allowed_operations[] = {
 	IORING_OP_ASYNC_CANCEL, IORING_OP_CONNECT, IORING_OP_POLL_ADD,
-	IORING_OP_RECV, IORING_OP_SEND, IORING_OP_SEND_ZC,
+	IORING_OP_RECV, IORING_OP_RECVMSG, IORING_OP_SEND,
+	IORING_OP_SENDMSG, IORING_OP_SEND_ZC,
 };
 
 #define NR_OPERATIONS	(sizeof(allowed_operations))
@@ -71,7 +72,7 @@ static void submit(struct vmc_task *task)
 /* Only the operations above, and the call that vmc_uring_close() makes. */
 static int restrict_ring(struct io_uring *ring)
 {
-	struct io_uring_restriction restrictions[NR_OPERATIONS + 1] = { 0 };
+	struct io_uring_restriction restrictions[NR_OPERATIONS + 2] = { 0 };
 	size_t i;
 	int error;
 
@@ -80,11 +81,13 @@ static int restrict_ring(struct io_uring *ring)
 		restrictions[i].sqe_op = allowed_operations[i];
 	}
 	restrictions[i].opcode = IORING_RESTRICTION_REGISTER_OP;
-	restrictions[i].register_op = IORING_REGISTER_SYNC_CANCEL;
+	restrictions[i++].register_op = IORING_REGISTER_SYNC_CANCEL;
+	restrictions[i].opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
+	restrictions[i].sqe_flags = IOSQE_BUFFER_SELECT;
 	/* liburing 2.3 declares functions for these and exports none. */
 	error = io_uring_register((unsigned int)ring->ring_fd,
 				  IORING_REGISTER_RESTRICTIONS, restrictions,
-				  NR_OPERATIONS + 1);
+				  NR_OPERATIONS + 2);
 	if (!error)
 		error = io_uring_register((unsigned int)ring->ring_fd,
 					  IORING_REGISTER_ENABLE_RINGS, NULL,
@@ -117,11 +120,15 @@ int vmc_uring_open(struct vmc_uring *uring, struct vmc_loop *loop)
 	if (error)
 		return error;
 	uring->watch.fd = uring->ring.ring_fd;
-	error = restrict_ring(&uring->ring);
+	error = vmc_buffers_open(&uring->buffers, &uring->ring);
+	if (!error)
+		error = restrict_ring(&uring->ring);
 	if (!error)
 		error = vmc_loop_add(loop, &uring->watch, EPOLLIN);
-	if (error)
+	if (error) {
 		io_uring_queue_exit(&uring->ring);
+		vmc_buffers_close(&uring->buffers);
+	}
 	return error;
 }
 
@@ -142,6 +149,7 @@ void vmc_uring_close(struct vmc_uring *uring)
 	vmc_loop_cancel(uring->loop, &uring->task);
 	io_uring_register_sync_cancel(&uring->ring, &all);
 	io_uring_queue_exit(&uring->ring);
+	vmc_buffers_close(&uring->buffers);
 }
 
 /**

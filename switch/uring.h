@@ -4,6 +4,7 @@
 
 #include <liburing.h>
 
+#include "switch/buffers.h"
 #include "switch/loop.h"
 
 /* One operation of io_uring at a time. Embedded in its owner. */
@@ -21,6 +22,7 @@ struct vmc_uring {
 	struct vmc_loop *loop;
 	struct io_uring ring;
 	struct vmc_watch watch;
+	struct vmc_buffers buffers;
 	struct vmc_task task;	/* submit what was prepared */
 	unsigned int nr_due;	/* completions that are still to come */
 };

@@ -32,6 +32,8 @@ struct vmc_vm_stats {
 	uint64_t relays_in;		/* circuits from the outside */
 	uint64_t bytes_out;		/* to the outside */
 	uint64_t bytes_in;		/* from the outside */
+	uint64_t datagrams_out;		/* to the outside, taken by the host */
+	uint64_t datagrams_in;		/* from the outside, in a ring */
 };
 
 /* Calls upwards, to the broker. None may free the VM. */
@@ -100,10 +102,12 @@ struct vmc_vm {
 	uint32_t link_generation;	/* the last one given */
 	uint32_t nr_circuits;
 	uint64_t ring_bytes;		/* of those circuits */
+	unsigned int nr_datagram_sockets;	/* of the host, for it */
 	struct vmc_quota quota;
 
 	struct vmc_vm_stats stats;
 	struct vmc_drops drops;		/* of circuits that are closed */
+	struct vmc_uplink_drops uplink_drops;
 	struct vmc_log_limit log_limit;
 };
 _Static_assert(VMC_MAX_LINKS <= 64, "kicks has too few bits");

@@ -26,6 +26,19 @@ def parse(text):
     return total["bits_per_second"] / 8, total["bytes"], each
 
 
+def parse_datagrams(text, size):
+    """(datagrams a second, bytes) that were received.
+
+    By the bytes, for of losses two versions of iperf3 do not agree.
+    """
+    try:
+        total = json.loads(text)["end"]["sum_received"]
+        return total["bits_per_second"] / 8 / size, total["bytes"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BenchError(f"iperf3 said something unknown ({error!r}): "
+                         f"{text.strip()[-300:]}")
+
+
 def measure(world, subject, case, seconds):
     """One run of a client; the server runs already."""
     out = subject.client(world).run(

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A guest and its host: the uplink, virtio with tap, passt, and the host's own
-TCP, of which the others' figures are a share."""
+TCP and UDP, of which the others' figures are a share."""
 
-from bench.benchmark import Case
+from bench.benchmark import Case, Run
 from bench.benchmarks import iperf3, netperf
 
 SUBJECTS = ("circuits", "virtio-net", "passt", "native")
@@ -33,6 +33,32 @@ class In(Out):
     words = ("-R",)
 
 
+class DatagramsOut(Out):
+    """As many as the sender can, small ones and those that fill a packet."""
+
+    name = "uplink, datagrams out"
+    limits = {"rate": NATIVE}
+
+    def cases(self, plan):
+        return [Case(f"datagrams of {size} bytes", size, 1,
+                     {"words": ("-u", "-b", "0", *self.words)})
+                for size in (64, 1400)]
+
+    def once(self, world, subject, case, plan):
+        out = subject.client(world).run(
+            "iperf3", "-c", subject.address(world), "-p",
+            subject.port(iperf3.PORT), "-t", max(2, round(plan.seconds)),
+            "-J", "-l", case.size, *case.options["words"],
+            group=subject.group, timeout=plan.seconds + 60)
+        rate, nr_bytes = iperf3.parse_datagrams(out, case.size)
+        return Run({"rate": (rate, "datagrams/s")}, nr_bytes=nr_bytes)
+
+
+class DatagramsIn(DatagramsOut):
+    name = "uplink, datagrams in"
+    words = ("-R",)
+
+
 class RoundTrips(Outside, netperf.RoundTrips):
     name = "uplink, TCP_RR"
     limits = {"rate": NATIVE}
@@ -43,4 +69,4 @@ class Connections(Outside, netperf.Connections):
     limits = {"rate": NATIVE}
 
 
-BENCHMARKS = (Out, In, RoundTrips, Connections)
+BENCHMARKS = (Out, In, DatagramsOut, DatagramsIn, RoundTrips, Connections)

@@ -291,6 +291,9 @@ static void welcome_print(struct seq_file *seq)
 	seq_printf(seq, "uplink %s\n",
 		   welcome->features & cpu_to_le64(VMC_FEATURE_UPLINK) ?
 		   "yes" : "no");
+	seq_printf(seq, "uplink_datagrams %s\n",
+		   welcome->features &
+		   cpu_to_le64(VMC_FEATURE_UPLINK_DATAGRAM) ? "yes" : "no");
 	for (i = 0; i < le32_to_cpu(welcome->nr_resolvers); i++)
 		address_print(seq, "resolver", &welcome->resolvers[i]);
 }

@@ -26,11 +26,15 @@
 #include "link.h"
 #include "ready.h"
 #include "stats.h"
+#include "unreach.h"
 
 /* How often flows are looked at, and when they have had their time. */
 #define SWEEP_MS	1000
 #define DIAL_MS		5000
 #define ENDING_MS	3000
+
+/* A network's translator of addresses keeps a mapping two minutes. */
+#define UPLINK_TIMES	4
 
 /* So much of their idle time they have while there are very many. */
 #define CROWDED_PART	10
@@ -120,6 +124,25 @@ static void flow_say_fin(struct vmc_flow *flow)
 	vmc_circuit_set_flags(circuit, VMC_CTL_FIN);
 }
 
+/* The uplink's errno: a datagram that went through the ring reached nobody. */
+static void flow_hear_error(struct vmc_flow *flow)
+{
+	const struct vmc_ctl *peer = flow->circuit->peer;
+	u32 raw_errors, raw_error;
+
+	if (!flow->circuit->link->is_uplink)
+		return;
+	raw_errors = le32_to_cpu(smp_load_acquire(&peer->errors));
+	if (raw_errors == flow->peer_errors)
+		return;
+	flow->peer_errors = raw_errors;
+	raw_error = le32_to_cpu(READ_ONCE(peer->error));
+	vmc_stat_inc(datagrams_unreachable);
+	vmc_unreach_tell_names(&flow->names,
+			       raw_error <= MAX_ERRNO ? raw_error :
+							EHOSTUNREACH);
+}
+
 /**
  * vmc_flow_update - act on what the peer said of itself
  * @flow: locked, with a circuit; its ring was drained as far as possible
@@ -131,6 +154,7 @@ void vmc_flow_update(struct vmc_flow *flow)
 
 	if (flow->state == VMC_FLOW_OVER)
 		return;
+	flow_hear_error(flow);
 	flags = vmc_circuit_peer_flags(circuit);
 	unread = vmc_circuit_readable(circuit);
 	if (circuit->is_lying || (flags & VMC_CTL_RST)) {
@@ -271,6 +295,10 @@ static void flow_sweep(struct vmc_flow *flow)
 {
 	unsigned int idle_ms = READ_ONCE(flow_idle_ms);
 
+	/* Who answers from outside cannot dial, but by a rule. */
+	if (flow->circuit && flow->circuit->link->is_uplink &&
+	    idle_ms <= UINT_MAX / UPLINK_TIMES)
+		idle_ms *= UPLINK_TIMES;
 	if (vmc_flow_is_crowded())
 		idle_ms /= CROWDED_PART;
 	switch (flow->state) {

@@ -48,6 +48,7 @@ struct vmc_flow {
 	u32 cookie;			/* of the CONNECT under way */
 	u32 attachment;			/* in which it was sent */
 	u32 peer_unsent;		/* the peer's counter, last seen */
+	u32 peer_errors;		/* likewise */
 	u32 own_unsent;
 	u32 own_refused;
 	unsigned long used;		/* when, jiffies */

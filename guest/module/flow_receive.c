@@ -13,7 +13,6 @@
 #include <net/ip.h>
 #include <net/ipv6.h>
 #include <net/udp.h>
-#include "../../proto/record.h"
 #include "compat.h"
 #include "datagram.h"
 #include "flow.h"
@@ -69,10 +68,12 @@ static bool is_wanted(const struct sock *sk, const struct vmc_flow *flow)
 
 /* The headers of the packet that this datagram would have come in. */
 static void packet_put_headers(struct sk_buff *skb,
-			       const struct vmc_flow *flow, u32 bytes)
+			       const struct vmc_flow *flow, u32 bytes,
+			       const struct vmc_record *record)
 {
 	bool is_inet = flow->names.remote.family == VMC_FAMILY_INET;
 	u32 ip_bytes = is_inet ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+	u8 hop_limit = record->hop_limit ? : HOP_LIMIT;
 	u16 udp_bytes = bytes + sizeof(struct udphdr);
 	struct ipv6hdr *ip6;
 	struct udphdr *udp;
@@ -87,7 +88,8 @@ static void packet_put_headers(struct sk_buff *skb,
 		ip->version = 4;
 		ip->ihl = sizeof(*ip) / 4;
 		ip->tot_len = htons(ip_bytes + udp_bytes);
-		ip->ttl = HOP_LIMIT;
+		ip->tos = record->traffic_class;
+		ip->ttl = hop_limit;
 		ip->protocol = IPPROTO_UDP;
 		memcpy(&ip->saddr, flow->names.remote.address, 4);
 		memcpy(&ip->daddr, flow->names.local.address, 4);
@@ -96,10 +98,10 @@ static void packet_put_headers(struct sk_buff *skb,
 		skb->protocol = htons(ETH_P_IP);
 	} else {
 		ip6 = ipv6_hdr(skb);
-		ip6->version = 6;
 		ip6->payload_len = htons(udp_bytes);
 		ip6->nexthdr = IPPROTO_UDP;
-		ip6->hop_limit = HOP_LIMIT;
+		ip6_flow_hdr(ip6, record->traffic_class, 0);
+		ip6->hop_limit = hop_limit;
 		memcpy(&ip6->saddr, flow->names.remote.address, 16);
 		memcpy(&ip6->daddr, flow->names.local.address, 16);
 		IP6CB(skb)->iif = vmc_netdev_ifindex();
@@ -115,7 +117,8 @@ static void packet_put_headers(struct sk_buff *skb,
 }
 
 /* A packet whose payload comes next; NULL without memory. */
-static struct sk_buff *packet_create(const struct vmc_flow *flow, u32 bytes)
+static struct sk_buff *packet_create(const struct vmc_flow *flow, u32 bytes,
+				     const struct vmc_record *record)
 {
 	u32 head = sizeof(struct udphdr) +
 		   (flow->names.remote.family == VMC_FAMILY_INET ?
@@ -131,7 +134,7 @@ static struct sk_buff *packet_create(const struct vmc_flow *flow, u32 bytes)
 	skb_put(skb, head + linear);
 	skb->data_len = bytes - linear;
 	skb->len += skb->data_len;
-	packet_put_headers(skb, flow, bytes);
+	packet_put_headers(skb, flow, bytes, record);
 	return skb;
 }
 
@@ -170,13 +173,14 @@ static int packet_queue(struct sock *sk, struct sk_buff *skb)
  * Locked. 0; 1 when the socket does not want it; -ENOBUFS when it stays in the
  * ring for want of memory.
  */
-static int flow_give(struct vmc_flow *flow, u32 skip, u32 bytes)
+static int flow_give(struct vmc_flow *flow, u32 skip, u32 bytes,
+		     const struct vmc_record *record)
 {
 	struct sock *sk = flow->sk;
 	struct sk_buff *skb;
 	int err;
 
-	skb = packet_create(flow, bytes);
+	skb = packet_create(flow, bytes, record);
 	if (!skb)
 		return -ENOBUFS;
 	vmc_ring_copy_to_packet(flow->circuit,
@@ -264,7 +268,8 @@ int vmc_flow_take(struct vmc_flow *flow, struct msghdr *msg, size_t room_bytes)
 	fill = vmc_circuit_readable(circuit);
 	if (!fill || !is_wanted(flow->sk, flow))
 		return -EAGAIN;
-	bytes = vmc_ring_record(circuit->rx, circuit->rx_bytes, circuit->cons);
+	bytes = le32_to_cpu(vmc_ring_record(circuit->rx, circuit->rx_bytes,
+					    circuit->cons).bytes);
 	span = vmc_record_check(bytes, fill);
 	if (!span)
 		return -EAGAIN;
@@ -300,6 +305,7 @@ unsigned int vmc_flow_drain(struct vmc_flow *flow, bool *ret_is_stuck)
 	u32 fill = vmc_circuit_readable(circuit), done = 0, span, bytes;
 	unsigned int nr = 0, nr_refused = 0;
 	struct sock *sk = flow->sk;
+	struct vmc_record record;
 	bool is_welcome;
 	int given;
 
@@ -308,8 +314,9 @@ unsigned int vmc_flow_drain(struct vmc_flow *flow, bool *ret_is_stuck)
 		return 0;
 	is_welcome = !fill || is_wanted(sk, flow);
 	while (done < fill && nr < BUDGET) {
-		bytes = vmc_ring_record(circuit->rx, circuit->rx_bytes,
-					circuit->cons + done);
+		record = vmc_ring_record(circuit->rx, circuit->rx_bytes,
+					 circuit->cons + done);
+		bytes = le32_to_cpu(record.bytes);
 		span = vmc_record_check(bytes, fill - done);
 		if (!span) {
 			vmc_circuit_lie(circuit, "datagram length", bytes);
@@ -321,7 +328,7 @@ unsigned int vmc_flow_drain(struct vmc_flow *flow, bool *ret_is_stuck)
 					READ_ONCE(sk->sk_rcvbuf);
 			if (*ret_is_stuck)
 				break;
-			given = flow_give(flow, done, bytes);
+			given = flow_give(flow, done, bytes, &record);
 			*ret_is_stuck = given < 0;
 			if (*ret_is_stuck)
 				break;

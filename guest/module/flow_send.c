@@ -16,12 +16,12 @@
 #include <net/ip.h>
 #include <net/ipv6.h>
 #include <net/udp.h>
-#include "../../proto/record.h"
 #include "compat.h"
 #include "datagram.h"
 #include "flow.h"
 #include "ring_copy.h"
 #include "stats.h"
+#include "traits.h"
 #include "unreach.h"
 
 #define EXPIRY_MS	10
@@ -56,19 +56,23 @@ static u32 packet_next_bytes(struct sk_buff *skb)
 }
 
 /* Locked. Begins a record behind the producer index and @skip bytes. */
-static void record_begin(struct vmc_circuit *circuit, u32 skip, u32 bytes)
+static void record_begin(struct vmc_circuit *circuit, u32 skip, u32 bytes,
+			 struct vmc_record record)
 {
 	u32 at = (circuit->prod + skip) & (circuit->tx_bytes - 1);
-	struct vmc_record *record = (struct vmc_record *)(circuit->tx + at);
+	u64 raw;
 
 	vmc_assert(!(at % VMC_RECORD_ALIGN));
-	WRITE_ONCE(record->bytes, cpu_to_le32(bytes));
+	record.bytes = cpu_to_le32(bytes);
+	memcpy(&raw, &record, sizeof(raw));
+	WRITE_ONCE(*(u64 *)(circuit->tx + at), raw);
 }
 
 /* Locked. True: the packet is in the ring, all of it. */
 static bool flow_put_packet(struct vmc_flow *flow, struct sk_buff *skb)
 {
 	struct vmc_circuit *circuit = flow->circuit;
+	struct vmc_record traits = vmc_traits_of_packet(flow->sk, skb);
 	struct waiting *waiting = waiting_of(skb);
 	u32 room = vmc_circuit_writable(circuit);
 	u32 done = 0, bytes, span;
@@ -79,7 +83,7 @@ static bool flow_put_packet(struct vmc_flow *flow, struct sk_buff *skb)
 		span = vmc_record_span(bytes);
 		if (span > room - done)
 			break;
-		record_begin(circuit, done, bytes);
+		record_begin(circuit, done, bytes, traits);
 		vmc_ring_copy_from_packet(circuit,
 					  done + sizeof(struct vmc_record),
 					  skb, waiting->at, bytes);
@@ -207,16 +211,18 @@ void vmc_flow_expire(struct timer_list *timer)
 void vmc_flow_count_unread(struct vmc_flow *flow)
 {
 	struct vmc_circuit *circuit = flow->circuit;
-	u32 left, at, span, raw_bytes;
+	struct vmc_record raw_record;
 	unsigned int nr = 0;
+	u32 left, at, span;
 
 	if (!circuit || flow->is_counted)
 		return;
 	flow->is_counted = true;
 	left = circuit->tx_bytes - vmc_circuit_writable(circuit);
 	for (at = circuit->prod - left; left; at += span, left -= span) {
-		raw_bytes = vmc_ring_record(circuit->tx, circuit->tx_bytes, at);
-		span = vmc_record_check(raw_bytes, left);
+		raw_record = vmc_ring_record(circuit->tx, circuit->tx_bytes,
+					     at);
+		span = vmc_record_check(le32_to_cpu(raw_record.bytes), left);
 		if (!span)
 			break;
 		nr++;
@@ -246,7 +252,9 @@ int vmc_flow_send(struct vmc_flow *flow, const struct iov_iter *from,
 	if (flow->state != VMC_FLOW_OPEN || !skb_queue_empty(&flow->pending) ||
 	    vmc_record_span(bytes) > vmc_circuit_writable(circuit))
 		goto unlock;
-	record_begin(circuit, 0, bytes);
+	record_begin(circuit, 0, bytes,
+		     vmc_traits_of_socket(flow->sk,
+					  flow->names.remote.family));
 	pagefault_disable();
 	copied = vmc_ring_copy_in(circuit, sizeof(struct vmc_record), bytes,
 				  &source);

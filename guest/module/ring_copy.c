@@ -130,17 +130,19 @@ void vmc_ring_copy_to_packet(const struct vmc_circuit *circuit, u32 skip,
 }
 
 /**
- * vmc_ring_record - what a datagram's header says of its length
+ * vmc_ring_record - a datagram's header, read once
  * @ring: a ring of datagrams
  * @ring_bytes: its size
  * @at: index of a record, from a checked one on
  *
- * Return: bytes, unchecked.
+ * Return: the header, unchecked.
  */
-u32 vmc_ring_record(const u8 *ring, u32 ring_bytes, u32 at)
+struct vmc_record vmc_ring_record(const u8 *ring, u32 ring_bytes, u32 at)
 {
-	const struct vmc_record *raw_record =
-		(const void *)(ring + (at & (ring_bytes - 1)));
+	const u64 *raw_record = (const void *)(ring + (at & (ring_bytes - 1)));
+	u64 raw = READ_ONCE(*raw_record);
+	struct vmc_record record;
 
-	return le32_to_cpu(READ_ONCE(raw_record->bytes));
+	memcpy(&record, &raw, sizeof(record));
+	return record;
 }

@@ -3,6 +3,7 @@
 #define VMC_RING_COPY_H
 
 #include <linux/types.h>
+#include "../../proto/record.h"
 
 struct iov_iter;
 struct sk_buff;
@@ -16,6 +17,6 @@ void vmc_ring_copy_from_packet(struct vmc_circuit *circuit, u32 skip,
 			       struct sk_buff *skb, u32 at, u32 bytes);
 void vmc_ring_copy_to_packet(const struct vmc_circuit *circuit, u32 skip,
 			     struct sk_buff *skb, u32 at, u32 bytes);
-u32 vmc_ring_record(const u8 *ring, u32 ring_bytes, u32 at);
+struct vmc_record vmc_ring_record(const u8 *ring, u32 ring_bytes, u32 at);
 
 #endif /* VMC_RING_COPY_H */

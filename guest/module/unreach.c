@@ -13,6 +13,7 @@
 #include <linux/udp.h>
 #include <net/ip.h>
 #include "netdev.h"
+#include "sock.h"
 #include "unreach.h"
 
 #define HOP_LIMIT	64
@@ -82,6 +83,24 @@ static void put_inet6(struct sk_buff *message, const struct ipv6hdr *sent,
 	message->protocol = htons(ETH_P_IPV6);
 }
 
+/* A message about a packet whose IP header is @sent; the quote comes next. */
+static struct sk_buff *message_create(__be16 protocol, const void *sent,
+				      u32 quote_bytes, int error)
+{
+	struct sk_buff *message;
+
+	message = alloc_skb(sizeof(struct ipv6hdr) + sizeof(struct icmp6hdr) +
+			    QUOTE_BYTES, GFP_ATOMIC);
+	if (!message)
+		return NULL;
+	if (protocol == htons(ETH_P_IP))
+		put_inet(message, sent, quote_bytes, error);
+	else
+		put_inet6(message, sent, quote_bytes, error);
+	message->ip_summed = CHECKSUM_UNNECESSARY;
+	return message;
+}
+
 /**
  * vmc_unreach_tell - a packet reached nobody: tell who sent it
  * @skb: an IP packet from here, as circuit0 got it
@@ -95,15 +114,71 @@ void vmc_unreach_tell(struct sk_buff *skb, int error)
 	u32 quote_bytes = min(skb->len, QUOTE_BYTES);
 	struct sk_buff *message;
 
-	message = alloc_skb(sizeof(struct ipv6hdr) + sizeof(struct icmp6hdr) +
-			    QUOTE_BYTES, GFP_ATOMIC);
+	message = message_create(skb->protocol, skb_network_header(skb),
+				 quote_bytes, error);
 	if (!message)
 		return;
-	if (skb->protocol == htons(ETH_P_IP))
-		put_inet(message, ip_hdr(skb), quote_bytes, error);
-	else
-		put_inet6(message, ipv6_hdr(skb), quote_bytes, error);
 	skb_copy_bits(skb, 0, skb_put(message, quote_bytes), quote_bytes);
-	message->ip_summed = CHECKSUM_UNNECESSARY;
+	vmc_netdev_receive(message);
+}
+
+/* The headers of an empty datagram. Return: their length. */
+static u32 quote_inet(void *quote, const struct vmc_names *names)
+{
+	struct udphdr *udp = quote + sizeof(struct iphdr);
+	struct iphdr *ip = quote;
+
+	*ip = (struct iphdr){
+		.version = 4,
+		.ihl = sizeof(*ip) / 4,
+		.tot_len = htons(sizeof(*ip) + sizeof(*udp)),
+		.ttl = HOP_LIMIT,
+		.protocol = IPPROTO_UDP,
+	};
+	memcpy(&ip->saddr, names->local.address, 4);
+	memcpy(&ip->daddr, names->remote.address, 4);
+	return sizeof(*ip) + sizeof(*udp);
+}
+
+static u32 quote_inet6(void *quote, const struct vmc_names *names)
+{
+	struct udphdr *udp = quote + sizeof(struct ipv6hdr);
+	struct ipv6hdr *ip6 = quote;
+
+	*ip6 = (struct ipv6hdr){
+		.version = 6,
+		.payload_len = htons(sizeof(*udp)),
+		.nexthdr = IPPROTO_UDP,
+		.hop_limit = HOP_LIMIT,
+	};
+	memcpy(&ip6->saddr, names->local.address, 16);
+	memcpy(&ip6->daddr, names->remote.address, 16);
+	return sizeof(*ip6) + sizeof(*udp);
+}
+
+/**
+ * vmc_unreach_tell_names - a datagram that is long sent reached nobody
+ * @names: its names; nothing else is known of it
+ * @error: positive errno: why
+ *
+ * As vmc_unreach_tell().
+ */
+void vmc_unreach_tell_names(const struct vmc_names *names, int error)
+{
+	bool is_inet = names->local.family == VMC_FAMILY_INET;
+	u8 quote[sizeof(struct ipv6hdr) + sizeof(struct udphdr)] = { };
+	u32 bytes = is_inet ? quote_inet(quote, names) :
+			      quote_inet6(quote, names);
+	struct udphdr *udp = (void *)quote + bytes - sizeof(*udp);
+	struct sk_buff *message;
+
+	udp->source = htons(le16_to_cpu(names->local.port));
+	udp->dest = htons(le16_to_cpu(names->remote.port));
+	udp->len = htons(sizeof(*udp));
+	message = message_create(htons(is_inet ? ETH_P_IP : ETH_P_IPV6), quote,
+				 bytes, error);
+	if (!message)
+		return;
+	skb_put_data(message, quote, bytes);
 	vmc_netdev_receive(message);
 }

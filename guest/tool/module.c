@@ -156,6 +156,8 @@ static void parse_status_line(char *line, struct vmc_module_status *status)
 		status->nr_addresses++;
 	} else if (!strcmp(line, "uplink")) {
 		status->has_uplink = !strcmp(value, "yes");
+	} else if (!strcmp(line, "uplink_datagrams")) {
+		status->has_uplink_datagrams = !strcmp(value, "yes");
 	} else if (!strcmp(line, "resolver") &&
 		   status->nr_resolvers < VMC_MAX_RESOLVERS &&
 		   parse_address(value,

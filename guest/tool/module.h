@@ -31,6 +31,7 @@ struct vmc_module_status {
 	unsigned int nr_addresses;
 	struct vmc_module_address addresses[VMC_MAX_ADDRESSES];
 	bool has_uplink;	/* the switch leads to the outside */
+	bool has_uplink_datagrams;	/* datagrams, too */
 	unsigned int nr_resolvers;
 	struct vmc_module_address resolvers[VMC_MAX_RESOLVERS];
 };

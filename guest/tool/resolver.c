@@ -17,7 +17,7 @@
 #define LIBC_FILE	"/etc/resolv.conf"
 
 static int write_file(const struct vmc_module_address *resolvers,
-		      unsigned int nr_resolvers)
+		      unsigned int nr_resolvers, bool has_datagrams)
 {
 	char text[INET6_ADDRSTRLEN];
 	FILE *file = fopen(NEW_FILE, "we");
@@ -25,14 +25,15 @@ static int write_file(const struct vmc_module_address *resolvers,
 
 	if (!file)
 		return -errno;
-	fputs("# Written by 'vmcircuit up': the switch's name servers. They are asked over TCP,\n"
-	      "# for a circuit carries no datagrams.\n", file);
+	fputs("# Written by 'vmcircuit up': the switch's name servers.\n", file);
 	for (unsigned int i = 0; i < nr_resolvers; i++) {
 		inet_ntop(resolvers[i].family, resolvers[i].address, text,
 			  sizeof(text));
 		fprintf(file, "nameserver %s\n", text);
 	}
-	fputs("options use-vc\n", file);
+	/* A switch that sends no datagrams to the outside is asked over TCP. */
+	if (!has_datagrams)
+		fputs("options use-vc\n", file);
 	/* For everybody, whatever the caller's umask. */
 	failed = ferror(file) || fchmod(fileno(file), 0644);
 	if (fclose(file) || failed)
@@ -44,12 +45,13 @@ static int write_file(const struct vmc_module_address *resolvers,
  * vmc_resolver_write - let programs ask these name servers
  * @resolvers: whom to ask; prefixes do not matter
  * @nr_resolvers: how many, not 0
+ * @has_datagrams: whether datagrams reach them
  *
  * Return: 0, or the errno of writing. A file /etc/resolv.conf that somebody
  * else made stays as it is.
  */
 int vmc_resolver_write(const struct vmc_module_address *resolvers,
-		       unsigned int nr_resolvers)
+		       unsigned int nr_resolvers, bool has_datagrams)
 {
 	int error;
 
@@ -57,7 +59,7 @@ int vmc_resolver_write(const struct vmc_module_address *resolvers,
 		chmod(DIRECTORY, 0755);
 	else if (errno != EEXIST)
 		return -errno;
-	error = write_file(resolvers, nr_resolvers);
+	error = write_file(resolvers, nr_resolvers, has_datagrams);
 	if (error)
 		return error;
 	if (symlink(VMC_RESOLVER_FILE, LIBC_FILE) && errno != EEXIST)

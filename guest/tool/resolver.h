@@ -8,7 +8,7 @@
 #define VMC_RESOLVER_FILE	"/run/vmcircuit/resolv.conf"
 
 int vmc_resolver_write(const struct vmc_module_address *resolvers,
-		       unsigned int nr_resolvers);
+		       unsigned int nr_resolvers, bool has_datagrams);
 int vmc_resolver_clear(void);
 bool vmc_resolver_is_used(void);
 

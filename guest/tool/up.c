@@ -86,7 +86,8 @@ static int set_resolvers(const struct vmc_module_status *status)
 {
 	int error = status->nr_resolvers ?
 		    vmc_resolver_write(status->resolvers,
-				       status->nr_resolvers) :
+				       status->nr_resolvers,
+				       status->has_uplink_datagrams) :
 		    vmc_resolver_clear();
 
 	if (!error)

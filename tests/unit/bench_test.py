@@ -95,6 +95,14 @@ class Figures(unittest.TestCase):
 class Words(unittest.TestCase):
     """Each parser takes what its program says, and refuses other words."""
 
+    def test_iperf3_datagrams(self):
+        text = json.dumps({"end": {"sum_received": {
+            "bits_per_second": 8000, "bytes": 2000}}})
+        self.assertEqual(iperf3.parse_datagrams(text, 100), (10, 2000))
+        for other in ("", "{}", '{"end": {"sum_received": []}}'):
+            with self.assertRaises(BenchError):
+                iperf3.parse_datagrams(other, 100)
+
     def test_iperf3(self):
         text = json.dumps({"end": {
             "sum_received": {"bits_per_second": 8e9, "bytes": 2000},

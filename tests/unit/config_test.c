@@ -150,6 +150,14 @@ static void mistakes_of_publish_are_told(void **state)
 		  "publish: \"192.0.2.1:80\" is not like" },
 		{ "publish = { \"192.0.2.1 -> a:80\" }", ":6:", "is not like" },
 		{ "publish = { \"192.0.2.1:0 -> a:80\" }", ":6:", "is not like" },
+		{ "publish = { \"192.0.2.1:80/sctp -> a:80\" }", ":6:",
+		  "is not like" },
+		{ "publish = { \"192.0.2.1/udp:80 -> a:80\" }", ":6:",
+		  "is not like" },
+		{ "publish = { \"192.0.2.1:53/udp -> a:53/udp\" }", ":6:",
+		  "is not like" },
+		{ "publish = { \"192.0.2.1:53/udp -> a:53\",\n\"192.0.2.1:53/udp -> a:54\" }",
+		  ":7:", "the host's side is that of" },
 		{ "publish = { \"192.0.2.1:80 -> a:65536\" }", ":6:",
 		  "is not like" },
 		{ "publish = { \"192.0.2.1:80 -> a:1-2\" }", ":6:",
@@ -290,7 +298,8 @@ static void the_uplink_is_read(void **state)
 
 	(void)state;
 	assert_int_equal(config_file_read(
-		"publish = { \"0.0.0.0:8080 -> a:80\", \"[::]:443->a:444\" }\n"
+		"publish = { \"0.0.0.0:8080 -> a:80\", \"[::]:443->a:444\",\n"
+		"\"0.0.0.0:8080/udp -> a:53\", \"[::]:53/tcp -> a:53\" }\n"
 		"max_circuits = 7\nmax_ring_mib = 8\n"
 		"vm \"a\" { socket = \"/a\" source = \"routed\" "
 		"addresses = { \"10.0.0.1/24\", \"fd77::1/64\" } "
@@ -313,7 +322,11 @@ static void the_uplink_is_read(void **state)
 	assert_int_equal(config->vms[1].source, VMC_SOURCE_NAT);
 	assert_int_equal(config->vms[1].limits.circuits, 7);
 	assert_int_equal(config->vms[1].limits.connects_per_second, 0);
-	assert_int_equal(config->nr_publishes, 2);
+	assert_int_equal(config->nr_publishes, 4);
+	assert_int_equal(config->publishes[0].protocol, VMC_PROTOCOL_TCP);
+	assert_int_equal(config->publishes[2].protocol, VMC_PROTOCOL_UDP);
+	assert_int_equal(le16toh(config->publishes[2].host.port), 8080);
+	assert_int_equal(config->publishes[3].protocol, VMC_PROTOCOL_TCP);
 	assert_int_equal(le16toh(config->publishes[0].host.port), 8080);
 	assert_int_equal(le16toh(config->publishes[1].guest.port), 444);
 	assert_int_equal(config->publishes[1].guest.family, VMC_FAMILY_INET6);

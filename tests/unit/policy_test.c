@@ -361,7 +361,8 @@ static void inbound_rules_look_at_the_vms_port(void **state)
 static bool may_be_open(const char *rules, uint16_t port)
 {
 	struct vmc_config *read = with_rules(rules);
-	bool result = vmc_policy_may_be_open(read->policy, &read->vms[0], port);
+	bool result = vmc_policy_may_be_open(read->policy, &read->vms[0],
+					     VMC_PROTOCOL_TCP, port);
 
 	vmc_config_free(read);
 	return result;
@@ -391,6 +392,31 @@ static void a_port_may_be_open_if_anybody_could_enter(void **state)
 	assert_true(may_be_open(
 		RULE("1", "deny", "in", "ports = { \"81\" }")
 		RULE("2", "allow", "in", ""), 80));
+}
+
+static void the_ports_that_rules_name_are_told(void **state)
+{
+	struct vmc_config *read = with_rules(
+		RULE("1", "deny", "in", "ports = { \"54\" }")
+		RULE("2", "allow", "in",
+		     "protocol = \"udp\" ports = { \"53-55\", \"65535\" }")
+		RULE("3", "allow", "in", "protocol = \"tcp\" ports = { \"80\" }")
+		RULE("4", "allow", "in", "vm = { \"b\" } ports = { \"81\" }")
+		RULE("5", "allow", "out", "ports = { \"82\" }")
+		RULE("6", "allow", "in", ""));
+	uint16_t ports[4];
+
+	(void)state;
+	assert_int_equal(vmc_policy_named_ports(read->policy, &read->vms[0],
+						VMC_PROTOCOL_UDP, ports, 4),
+			 3);
+	assert_int_equal(ports[0], 53);
+	assert_int_equal(ports[1], 55);
+	assert_int_equal(ports[2], 65535);
+	assert_int_equal(vmc_policy_named_ports(read->policy, &read->vms[0],
+						VMC_PROTOCOL_UDP, ports, 2),
+			 2);
+	vmc_config_free(read);
 }
 
 static void the_rule_that_allows_says_how(void **state)
@@ -472,6 +498,7 @@ int main(void)
 		cmocka_unit_test(protocol_and_vm_select),
 		cmocka_unit_test(inbound_rules_look_at_the_vms_port),
 		cmocka_unit_test(a_port_may_be_open_if_anybody_could_enter),
+		cmocka_unit_test(the_ports_that_rules_name_are_told),
 		cmocka_unit_test(the_rule_that_allows_says_how),
 		cmocka_unit_test(decisions_are_counted),
 		cmocka_unit_test(a_policy_is_replaced_in_place),

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Guests find names by the switch's name servers, over TCP."""
+"""Guests find names by the switch's name servers."""
 
 import pytest
 
 pytestmark = [pytest.mark.circuit, pytest.mark.uplink, pytest.mark.one_family]
 
-# Answers A and AAAA of peer.test, over TCP only.
+# Answers A and AAAA of peer.test over UDP, and those of long.test over TCP
+# only: over UDP it says that the answer is too long.
 SERVER = """
-def answer(query):
+def answer(query, is_datagram):
     end = 12
     while query[end]:
         end += query[end] + 1
@@ -15,9 +16,12 @@ def answer(query):
                                                             end + 1)
     known = {1: socket.inet_pton(AF_INET, "192.0.2.1"),
              28: socket.inet_pton(AF_INET6, "2001:db8::1")}
-    data = known.get(kind) if name == b"\\4peer\\4test\\0" else None
-    head = query[:2] + struct.pack("!HHHHH", 0x8180 if data else 0x8183, 1,
-                                   bool(data), 0, 0)
+    data = known.get(kind) if name in (b"\\4peer\\4test\\0",
+                                       b"\\4long\\4test\\0") else None
+    flags = 0x8180 if data else 0x8183
+    if is_datagram and name[1:5] == b"long":
+        flags, data = 0x8380, None
+    head = query[:2] + struct.pack("!HHHHH", flags, 1, bool(data), 0, 0)
     record = b"\\xc0\\x0c" + struct.pack("!HHIH", kind, 1, 60,
                                        len(data)) + data if data else b""
     return head + query[12:end + 5] + record
@@ -27,9 +31,14 @@ def serve(s):
         a, _ = s.accept()
         threading.Thread(target=converse, args=(a,), daemon=True).start()
 
+def serve_datagrams(u):
+    while True:
+        query, whence = u.recvfrom(1000)
+        u.sendto(answer(query, True), whence)
+
 def converse(a):
     while size := receive(a, 2):
-        said = answer(receive(a, struct.unpack("!H", size)[0]))
+        said = answer(receive(a, struct.unpack("!H", size)[0]), False)
         a.sendall(struct.pack("!H", len(said)) + said)
     a.close()
 """
@@ -43,8 +52,10 @@ def ends(world, family):
 @pytest.fixture
 def names(server):
     server.run(SERVER + "s = listen(53, '192.0.2.53', options=["
-               "(SOL_SOCKET, SO_REUSEADDR, 1)])")
-    return server.spawn("serve(s)")
+               "(SOL_SOCKET, SO_REUSEADDR, 1)])\n"
+               "u = socket.socket(AF_INET, SOCK_DGRAM)\n"
+               "u.bind(('192.0.2.53', 53))")
+    return server.spawn("serve(s)"), server.spawn("serve_datagrams(u)")
 
 
 @pytest.mark.no_circuit
@@ -52,13 +63,14 @@ def test_guest_asks_the_name_servers_of_the_switch(client):
     text = client.run("open('/etc/resolv.conf').read()")
     assert "nameserver 192.0.2.53\n" in text
     assert "nameserver 2001:db8::53\n" in text
-    assert "use-vc" in text
+    assert "use-vc" not in text
     assert client.run("os.readlink('/etc/resolv.conf')").startswith("/run/")
 
 
-def test_name_of_the_outside_is_found(server, client, names):
-    code, out, err = client.run("program('getent', 'ahosts', 'peer.test')",
-                                40)
+@pytest.mark.parametrize("name", ["peer.test", "long.test"])
+def test_name_of_the_outside_is_found(server, client, names, name):
+    """The second is asked for over TCP, because its answer is too long."""
+    code, out, err = client.run(f"program('getent', 'ahosts', {name!r})", 40)
     assert code == 0, err
     found = {line.split()[0] for line in out.splitlines()}
     assert found == {"192.0.2.1", "2001:db8::1"}

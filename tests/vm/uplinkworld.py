@@ -50,7 +50,10 @@ MPTCP, RENO, BBR, OPEN_PROXY, LOCKED_PROXY, WRONG_PROXY, DENIED, PROXY = \
 SETTINGS = {
     "vms": {"vm2": {"source": "routed"}},
     "publish": [f"{outside.HOST[0]}:{PUBLISHED} -> vm1:{PUBLISHED}",
-                f"[{outside.HOST[1]}]:{PUBLISHED} -> vm1:{PUBLISHED}"],
+                f"[{outside.HOST[1]}]:{PUBLISHED} -> vm1:{PUBLISHED}",
+                # At any address, so that it matters whence answers come.
+                f"0.0.0.0:{PUBLISHED}/udp -> vm1:{PUBLISHED}",
+                f"[::]:{PUBLISHED}/udp -> vm1:{PUBLISHED}"],
     "proxies": {
         "open": {"address": f"{outside.address(PROXY)}:1080"},
         "locked": {"address": f"{outside.address(PROXY)}:1081",
@@ -255,13 +258,13 @@ class UplinkWorld(LabWorld):
                        f"{guest.name} hears of the new switch")
         self.wait_attached()
 
-    def allowed(self, guest, address, port):
+    def allowed(self, guest, address, port, protocol="tcp"):
         """What the policy says of a guest's connect."""
         name = f"[{address}]:{port}" if ":" in address else \
             f"{address}:{port}"
         done = subprocess.run(
             [self.ctl_program, "--socket", self.switch.control, "policy",
-             "test", guest.name, "tcp", name], capture_output=True,
+             "test", guest.name, protocol, name], capture_output=True,
             text=True, timeout=20)
         assert done.returncode in (0, 1), done.stderr
         return done.returncode == 0
