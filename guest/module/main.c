@@ -9,11 +9,22 @@
 #include "device.h"
 #include "dispatch.h"
 #include "flow.h"
+#include "hub.h"
 #include "inet.h"
 #include "link.h"
 #include "netdev.h"
 #include "proc.h"
 #include "route.h"
+
+static bool transmit(struct sk_buff *skb)
+{
+	return vmc_hub_transmit(skb) || vmc_flow_transmit(skb);
+}
+
+static const struct vmc_netdev_user netdev_user = {
+	.transmit	= transmit,
+	.poll		= vmc_hub_poll,
+};
 
 static int __init vmc_init(void)
 {
@@ -21,7 +32,7 @@ static int __init vmc_init(void)
 
 	vmc_link_init(vmc_dispatch_links_released);
 	vmc_attach_init(vmc_dispatch_switch_lost, vmc_dispatch_switch_found);
-	err = vmc_netdev_create(vmc_flow_transmit);
+	err = vmc_netdev_create(&netdev_user);
 	if (err)
 		return err;
 	err = vmc_route_init();
