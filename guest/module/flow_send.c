@@ -336,7 +336,7 @@ static bool flow_take_packet(struct vmc_flow *flow, struct sk_buff *skb)
 }
 
 /**
- * vmc_flow_transmit - circuit0 got a packet
+ * vmc_flow_transmit - circuit0 got a packet, or one is for this VM itself
  * @skb: an IP packet
  *
  * Bottom halves off, under RCU.
@@ -358,6 +358,7 @@ bool vmc_flow_transmit(struct sk_buff *skb)
 	at = packet_parse(skb, &names);
 	if (!at)
 		return false;
+	skb_dst_drop(skb);
 	waiting_of(skb)->at = at;
 	waiting_of(skb)->since = jiffies;
 	while (nr_tries--) {

@@ -12,6 +12,7 @@
 #include "hub.h"
 #include "inet.h"
 #include "link.h"
+#include "local.h"
 #include "netdev.h"
 #include "proc.h"
 #include "route.h"
@@ -41,9 +42,12 @@ static int __init vmc_init(void)
 	err = vmc_flow_init();
 	if (err)
 		goto exit_route;
-	err = vmc_device_register(&vmc_dispatch);
+	err = vmc_local_init();
 	if (err)
 		goto exit_flow;
+	err = vmc_device_register(&vmc_dispatch);
+	if (err)
+		goto exit_local;
 	err = vmc_proc_create();
 	if (err)
 		goto unregister_device;
@@ -63,6 +67,8 @@ remove_proc:
 unregister_device:
 	vmc_device_unregister();
 	vmc_attach_exit();
+exit_local:
+	vmc_local_exit();
 exit_flow:
 	vmc_flow_exit();
 exit_route:
@@ -77,6 +83,7 @@ static void __exit vmc_exit(void)
 	vmc_datagram_unregister();
 	vmc_inet_unregister();
 	vmc_proc_remove();
+	vmc_local_exit();
 	vmc_flow_exit();
 	vmc_device_unregister();
 	vmc_attach_exit();

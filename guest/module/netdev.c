@@ -8,9 +8,11 @@
 #include <linux/if_arp.h>
 #include <linux/ip.h>
 #include <linux/netdevice.h>
+#include <net/addrconf.h>
 #include <net/icmp.h>
 #include <net/ipv6.h>
 #include <net/net_namespace.h>
+#include <net/route.h>
 #include "group.h"
 #include "netdev.h"
 
@@ -163,14 +165,46 @@ unsigned int vmc_netdev_mtu(void)
 	return min(READ_ONCE(netdev->mtu), STREAM_MTU);
 }
 
+/* Whether the kernel says it to itself: then it is believed from lo only. */
+static bool is_from_here(const struct sk_buff *skb)
+{
+	struct net *net = dev_net(netdev);
+
+	if (skb->protocol == htons(ETH_P_IP))
+		return inet_addr_type(net, ip_hdr(skb)->saddr) == RTN_LOCAL;
+	return ipv6_chk_addr(net, &ipv6_hdr(skb)->saddr, NULL, 0) ||
+	       ipv6_addr_loopback(&ipv6_hdr(skb)->saddr);
+}
+
+/* As lo's packets IPv4's have their route, or nobody would believe them. */
+static void set_local_route(struct sk_buff *skb)
+{
+	struct flowi4 fl4 = {
+		.daddr = ip_hdr(skb)->daddr,
+		.saddr = ip_hdr(skb)->saddr,
+	};
+	struct rtable *rt;
+
+	if (skb->protocol != htons(ETH_P_IP))
+		return;
+	rt = ip_route_output_key(dev_net(netdev), &fl4);
+	if (!IS_ERR(rt))
+		skb_dst_set(skb, &rt->dst);
+}
+
 /**
- * vmc_netdev_receive - a packet comes from circuit0
- * @skb: an IP packet, taken
+ * vmc_netdev_receive - a packet comes from circuit0, or from lo
+ * @skb: an IP packet, with its network header, taken
  */
 void vmc_netdev_receive(struct sk_buff *skb)
 {
-	skb->dev = netdev;
-	dev_sw_netstats_rx_add(netdev, skb->len);
+	if (is_from_here(skb)) {
+		skb->dev = dev_net(netdev)->loopback_dev;
+		set_local_route(skb);
+	} else {
+		skb->dev = netdev;
+		dev_sw_netstats_rx_add(netdev, skb->len);
+	}
 	netif_rx(skb);
 }
 
