@@ -131,7 +131,7 @@ static void take_verdict(struct json_object *line, void *owner)
 	putchar('\n');
 }
 
-/* VM PROTOCOL ADDRESS:PORT, or VM PROTOCOL from ADDRESS to PORT. */
+/* VM PROTOCOL ADDRESS:PORT, VM icmp ADDRESS, or VM PROTOCOL from ADDRESS to PORT. */
 static int test(const struct vmc_ctl *ctl)
 {
 	struct vmc_ctl with_status = *ctl;
@@ -144,7 +144,7 @@ static int test(const struct vmc_ctl *ctl)
 	char *end;
 
 	if (!is_in && nr != 3)
-		return vmc_command_wrong("policy test takes VM PROTOCOL ADDRESS:PORT, or VM PROTOCOL from ADDRESS to PORT",
+		return vmc_command_wrong("policy test takes VM PROTOCOL ADDRESS:PORT, VM icmp ADDRESS, or VM PROTOCOL from ADDRESS to PORT",
 					 "");
 	request = new_request("policy-test");
 	add(request, "vm", words[0]);

@@ -90,6 +90,15 @@ class Outside:
                 head + "".join(own) + "route" + tail)
         self.ip(["-n", self.host, "-batch", "-"], HOST_SETUP + "".join(
             f"route add local {one} dev lo\n" for one in routed))
+        self.permit_ping()
+
+    def permit_ping(self, groups="0 2147483647"):
+        """Let the switch have ping sockets, or not ("1 0")."""
+        done = subprocess.run(
+            [*self.host_prefix(), "sh", "-c", f"echo '{groups}' "
+             ">/proc/sys/net/ipv4/ping_group_range"])
+        if done.returncode:
+            raise LabError("cannot permit ping sockets in a namespace")
 
     def remove(self):
         """Remove them, whatever there is of them, with all that runs there."""

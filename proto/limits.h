@@ -67,6 +67,15 @@
 /* Wished size of a datagram circuit's rings, unless a program chose. Bytes. */
 #define VMC_DATAGRAM_RING_BYTES		(256U << 10)
 
+/* Largest packet for the hub: an IPv6 header and all it can announce. Bytes. */
+#define VMC_PACKET_MAX_BYTES		(40 + 65535)
+
+/* Wished size of the rings of a VM's circuit to the hub. Bytes. */
+#define VMC_HUB_RING_BYTES		(1U << 20)
+
+/* Bits of the map in which a VM marks the groups that it has joined. */
+#define VMC_GROUP_BITS			2048
+
 /* Addresses that one VM may own. */
 #define VMC_MAX_ADDRESSES		4
 

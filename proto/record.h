@@ -31,7 +31,7 @@ VMC_SIZE_IS(struct vmc_record, VMC_RECORD_ALIGN);
 
 /**
  * vmc_record_span - what a datagram takes in a ring
- * @bytes: of the datagram, at most VMC_DATAGRAM_MAX_BYTES
+ * @bytes: of the datagram, at most VMC_PACKET_MAX_BYTES
  *
  * Return: bytes, with header and padding.
  */
@@ -42,20 +42,34 @@ static inline __u32 vmc_record_span(__u32 bytes)
 }
 
 /**
- * vmc_record_check - believe a record's header, or do not
+ * vmc_record_check_for - believe a record's header, or do not
  * @raw_bytes: what the header says, in host order, read once
+ * @max_bytes: what it may say
  * @fill: bytes from the record's start to the producer index, checked
  *
  * Return: the record's span, or 0 when it is a lie.
  */
-static inline __u32 vmc_record_check(__u32 raw_bytes, __u32 fill)
+static inline __u32 vmc_record_check_for(__u32 raw_bytes, __u32 max_bytes,
+					 __u32 fill)
 {
 	__u32 span;
 
-	if (raw_bytes > VMC_DATAGRAM_MAX_BYTES)
+	if (raw_bytes > max_bytes)
 		return 0;
 	span = vmc_record_span(raw_bytes);
 	return span <= fill ? span : 0;
+}
+
+/**
+ * vmc_record_check - the same for a datagram
+ * @raw_bytes: likewise
+ * @fill: likewise
+ *
+ * Return: likewise.
+ */
+static inline __u32 vmc_record_check(__u32 raw_bytes, __u32 fill)
+{
+	return vmc_record_check_for(raw_bytes, VMC_DATAGRAM_MAX_BYTES, fill);
 }
 
 #endif /* VMC_PROTO_RECORD_H */

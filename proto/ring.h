@@ -156,8 +156,11 @@ struct vmc_ctl {
 	__le32	errors;		/* counts what error tells; writer: the uplink */
 	__le32	error;		/* errno of a datagram that reached nobody */
 	__u8	pad3[VMC_LINE_BYTES - 16];
+	__u8	pad4[VMC_LINE_BYTES];
 
-	__u8	pad4[VMC_PAGE_BYTES - 7 * VMC_LINE_BYTES];
+	__le64	groups[VMC_GROUP_BITS / 64];	/* to the hub: joined, see hub.h */
+
+	__u8	pad5[VMC_PAGE_BYTES - 8 * VMC_LINE_BYTES - VMC_GROUP_BITS / 8];
 };
 VMC_OFFSET_IS(struct vmc_ctl, cons, 64);
 VMC_OFFSET_IS(struct vmc_ctl, data_wait, 128);
@@ -165,6 +168,7 @@ VMC_OFFSET_IS(struct vmc_ctl, options, 192);
 VMC_OFFSET_IS(struct vmc_ctl, figures, 256);
 VMC_OFFSET_IS(struct vmc_ctl, unsent, 384);
 VMC_OFFSET_IS(struct vmc_ctl, errors, 392);
+VMC_OFFSET_IS(struct vmc_ctl, groups, 512);
 VMC_SIZE_IS(struct vmc_ctl, VMC_PAGE_BYTES);
 
 #define VMC_CTL_OFFSET			(4ULL * VMC_PAGE_BYTES)

@@ -98,9 +98,11 @@ VMC_SIZE_IS(struct vmc_ring_place, 24);
 #define VMC_FEATURE_UPLINK		1U	/* WELCOME: addresses that no VM owns may be dialled */
 #define VMC_FEATURE_DATAGRAM		2U	/* both: datagram circuits may be dialled, or offered */
 #define VMC_FEATURE_UPLINK_DATAGRAM	4U	/* WELCOME: likewise over the uplink */
+#define VMC_FEATURE_HUB			8U	/* WELCOME: the hub may be dialled */
 
 /* Flags of CONNECT and OFFER. */
 #define VMC_CIRCUIT_DATAGRAM		1U	/* the rings hold datagrams, see record.h */
+#define VMC_CIRCUIT_HUB			2U	/* CONNECT: to the switch's hub; records are IP packets */
 
 /* HELLO: the guest starts or starts again. Answer: WELCOME. */
 struct vmc_hello {

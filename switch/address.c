@@ -118,6 +118,32 @@ bool vmc_address_covers(const struct vmc_address *network,
 }
 
 /**
+ * vmc_address_has_broadcast - whether a name means all of an address's network
+ * @network: an address with the length of its network's prefix
+ * @name: checked
+ *
+ * 255.255.255.255 means all of every IPv4 network.
+ */
+bool vmc_address_has_broadcast(const struct vmc_address *network,
+			       const struct vmc_name *name)
+{
+	uint32_t own, wanted, host_bits;
+
+	if (network->family != VMC_FAMILY_INET ||
+	    name->family != VMC_FAMILY_INET)
+		return false;
+	memcpy(&own, network->address, sizeof(own));
+	memcpy(&wanted, name->address, sizeof(wanted));
+	if (wanted == UINT32_MAX)
+		return true;
+	/* Networks of two addresses, or of one, have none. */
+	if (network->prefix >= 31)
+		return false;
+	host_bits = htobe32(UINT32_MAX >> network->prefix);
+	return wanted == (own | host_bits);
+}
+
+/**
  * vmc_name_check - check a name that came from a guest
  * @name: unchecked; an IPv4 address mapped into IPv6 becomes plain IPv4
  *
@@ -164,6 +190,17 @@ bool vmc_name_is_loopback(const struct vmc_name *name)
 	if (name->family == VMC_FAMILY_INET)
 		return name->address[0] == 127;
 	return !memcmp(name->address, loopback, sizeof(loopback));
+}
+
+/**
+ * vmc_name_is_multicast - whether a name means a group
+ * @name: checked
+ */
+bool vmc_name_is_multicast(const struct vmc_name *name)
+{
+	if (name->family == VMC_FAMILY_INET)
+		return (name->address[0] & 0xf0) == 0xe0;
+	return name->address[0] == 0xff;
 }
 
 /**

@@ -18,10 +18,13 @@ bool vmc_address_is(const struct vmc_address *address,
 		    const struct vmc_name *name);
 bool vmc_address_covers(const struct vmc_address *network,
 			const struct vmc_name *name);
+bool vmc_address_has_broadcast(const struct vmc_address *network,
+			       const struct vmc_name *name);
 
 int vmc_name_check(struct vmc_name *name);
 bool vmc_name_is_wildcard(const struct vmc_name *name);
 bool vmc_name_is_loopback(const struct vmc_name *name);
+bool vmc_name_is_multicast(const struct vmc_name *name);
 bool vmc_name_has_same_address(const struct vmc_name *a,
 			       const struct vmc_name *b);
 const char *vmc_name_format(const struct vmc_name *name,

@@ -16,6 +16,7 @@
 #include "switch/broker.h"
 #include "switch/endpoint.h"
 #include "switch/guest.h"
+#include "switch/hub.h"
 #include "switch/porter.h"
 #include "switch/process.h"
 #include "switch/uplink.h"
@@ -30,7 +31,7 @@ static void send_welcome(struct vmc_vm *vm, int error)
 		.error = htole32((uint32_t)error),
 		.epoch = htole64(vm->epoch),
 		.nr_addresses = htole32(config->nr_addresses),
-		.features = htole64(VMC_FEATURE_DATAGRAM |
+		.features = htole64(VMC_FEATURE_DATAGRAM | VMC_FEATURE_HUB |
 				    (broker->table.uplink ?
 				     VMC_FEATURE_UPLINK |
 				     VMC_FEATURE_UPLINK_DATAGRAM : 0)),
@@ -312,6 +313,8 @@ static void beat(struct vmc_watch *watch, uint32_t events)
 		if (vm->page.fd >= 0)
 			vmc_segment_beat(&vm->page);
 		vmc_window_tick(&vm->connection.window, now_ms);
+		if (vm->hub)
+			vmc_echo_tick(vm->hub, now_ms);
 	}
 	if (broker->table.uplink)
 		vmc_uplink_tick(broker->table.uplink);

@@ -22,6 +22,7 @@ struct vmc_circuit {
 	enum vmc_state states[2];	/* both FREE: not in use */
 	unsigned int dialler;		/* the end that dialled */
 	bool is_datagram;
+	bool is_hub;			/* a VM's to the hub */
 	struct vmc_dial *dial;		/* while a VM is CONNECTING to a VM */
 	struct vmc_terminal *terminal;	/* while the uplink has its end */
 	struct vmc_wire *wire;		/* while a process has an end */

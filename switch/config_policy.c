@@ -137,9 +137,9 @@ static int copy_rule(const struct source *source, struct vmc_rule *rule)
 	rule->is_allow = !strcmp(vmc_config_text(section, "action"), "allow");
 	rule->direction = strcmp(vmc_config_text(section, "direction"), "in") ?
 			  VMC_OUTBOUND : VMC_INBOUND;
-	rule->is_any_protocol = !*protocol || !strcmp(protocol, "any");
-	rule->protocol = strcmp(protocol, "udp") ? VMC_PROTOCOL_TCP :
-						   VMC_PROTOCOL_UDP;
+	/* What is no protocol is "any", or was not said. */
+	rule->is_any_protocol =
+		vmc_policy_protocol_find(protocol, &rule->protocol);
 	copy_lists(source, rule);
 	if (copy_vms(source, rule) || copy_carriage(source, rule))
 		return -EINVAL;

@@ -55,10 +55,11 @@ static int keep_direction(cfg_t *cfg, cfg_opt_t *opt, const char *value,
 static int keep_protocol(cfg_t *cfg, cfg_opt_t *opt, const char *value,
 			 void *result)
 {
-	static const char * const words[] = { "any", "tcp", "udp", NULL };
+	static const char * const words[] = { "any", "tcp", "udp", "icmp",
+					      NULL };
 
 	return keep_one_of(cfg, opt, value, result, words,
-			   "any, tcp or udp");
+			   "any, tcp, udp or icmp");
 }
 
 static int keep_transport(cfg_t *cfg, cfg_opt_t *opt, const char *value,
@@ -166,7 +167,8 @@ static int check_carriage(cfg_t *cfg, cfg_t *rule)
 	};
 	bool is_dialled = !strcmp(vmc_config_text(rule, "action"), "allow") &&
 			  !strcmp(vmc_config_text(rule, "direction"), "out") &&
-			  strcmp(vmc_config_text(rule, "protocol"), "udp");
+			  strcmp(vmc_config_text(rule, "protocol"), "udp") &&
+			  strcmp(vmc_config_text(rule, "protocol"), "icmp");
 	const struct vmc_config_word *word;
 	size_t i;
 
@@ -180,6 +182,21 @@ static int check_carriage(cfg_t *cfg, cfg_t *rule)
 		return -1;
 	}
 	return 0;
+}
+
+/* Echo requests have none, and are none of a rule that names some. */
+static int check_ports(cfg_t *cfg, cfg_t *rule)
+{
+	const struct vmc_config_word *word =
+		cfg_opt_getnptr(cfg_getopt(rule, "ports"), 0);
+
+	if (strcmp(vmc_config_text(rule, "protocol"), "icmp") ||
+	    !strcmp(word->text, VMC_CONFIG_ALL))
+		return 0;
+	vmc_config_complain_at(cfg, word->line,
+			       "ports: rule \"%s\" is about icmp, which has none",
+			       cfg_title(rule));
+	return -1;
 }
 
 /* Called at the end of each rule section. */
@@ -208,7 +225,7 @@ static int check_rule(cfg_t *cfg, cfg_opt_t *opt)
 		if (check_list(cfg, rule, lists[i]))
 			return -1;
 	}
-	return check_carriage(cfg, rule);
+	return check_ports(cfg, rule) ? -1 : check_carriage(cfg, rule);
 }
 
 /**

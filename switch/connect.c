@@ -10,6 +10,7 @@
 #include "switch/address.h"
 #include "switch/answer.h"
 #include "switch/connect.h"
+#include "switch/hub.h"
 #include "switch/notice.h"
 #include "switch/outbound.h"
 #include "switch/policy.h"
@@ -87,7 +88,7 @@ static void offer(struct vmc_dial *dial)
 	wishes[!me] = larger(dial->rx_bytes, listener->tx_bytes);
 	if (vmc_outbox_is_crowded(&callee->outbox) ||
 	    !vmc_quota_may_take(dial->vm) || !vmc_quota_may_take(callee) ||
-	    vmc_link_open_circuit(link, wishes, &slot)) {
+	    vmc_link_open_circuit(link, wishes, false, &slot)) {
 		vmc_connect_fail(dial, ENOBUFS);
 		return;
 	}
@@ -113,6 +114,8 @@ static void go_on(struct vmc_dial *dial)
 {
 	if (!dial->link->trunk)
 		offer(dial);
+	else if (dial->hub)
+		vmc_hub_open(dial->hub, dial);
 	else if (dial->is_datagram)
 		vmc_flow_dial(dial);
 	else
@@ -236,6 +239,7 @@ static int find_link(struct vmc_dial *dial, struct vmc_vm *callee)
 	return 0;
 }
 
+/* @callee: NULL: the switch itself. */
 static void start_dial(struct vmc_dial *dial, struct vmc_vm *callee,
 		       struct vmc_uplink *uplink)
 {
@@ -256,6 +260,32 @@ static void start_dial(struct vmc_dial *dial, struct vmc_vm *callee,
 		go_on(dial);
 }
 
+/* Whether they exist, and go together. */
+static bool are_flags_sound(uint32_t flags)
+{
+	return !(flags & ~(VMC_CIRCUIT_DATAGRAM | VMC_CIRCUIT_HUB)) &&
+	       flags != (VMC_CIRCUIT_DATAGRAM | VMC_CIRCUIT_HUB);
+}
+
+/* Whether the circuit may be, and whom it reaches; 0 or errno. */
+static int check_dial(struct vmc_vm_table *table, struct vmc_vm *vm,
+		      uint32_t flags, const struct vmc_name *local,
+		      const struct vmc_name *remote,
+		      struct vmc_vm **ret_callee)
+{
+	enum vmc_protocol protocol = flags & VMC_CIRCUIT_DATAGRAM ?
+				     VMC_PROTOCOL_UDP : VMC_PROTOCOL_TCP;
+	int error;
+
+	if (!(flags & VMC_CIRCUIT_HUB))
+		error = check_names(table, vm, protocol, local, remote,
+				    ret_callee);
+	else
+		/* A process has no trunk, nor packets. */
+		error = vm->config->is_endpoint ? EOPNOTSUPP : 0;
+	return error ? error : vmc_quota_take_connect(vm);
+}
+
 /**
  * vmc_connect_dial - handle CONNECT
  * @table: the VMs
@@ -269,21 +299,17 @@ void vmc_connect_dial(struct vmc_vm_table *table, struct vmc_vm *vm,
 	uint32_t flags = le32toh(raw_connect->flags);
 	struct vmc_name remote = raw_connect->remote;
 	struct vmc_name local = raw_connect->local;
-	struct vmc_vm *callee;
+	struct vmc_vm *callee = NULL;
 	struct vmc_dial *dial;
 	int error;
 
-	if (flags & ~VMC_CIRCUIT_DATAGRAM || vmc_name_check(&local) ||
+	if (!are_flags_sound(flags) || vmc_name_check(&local) ||
 	    vmc_name_check(&remote)) {
 		vmc_vm_fault(vm, "CONNECT %u with a malformed name or flags",
 			     cookie);
 		return;
 	}
-	error = check_names(table, vm, flags & VMC_CIRCUIT_DATAGRAM ?
-			    VMC_PROTOCOL_UDP : VMC_PROTOCOL_TCP,
-			    &local, &remote, &callee);
-	if (!error)
-		error = vmc_quota_take_connect(vm);
+	error = check_dial(table, vm, flags, &local, &remote, &callee);
 	if (error) {
 		vmc_notice_failed(vm, cookie, error);
 		return;
@@ -302,6 +328,7 @@ void vmc_connect_dial(struct vmc_vm_table *table, struct vmc_vm *vm,
 	dial->tx_bytes = le32toh(raw_connect->tx_bytes);
 	dial->rx_bytes = le32toh(raw_connect->rx_bytes);
 	dial->is_datagram = flags & VMC_CIRCUIT_DATAGRAM;
+	dial->hub = flags & VMC_CIRCUIT_HUB ? table : NULL;
 	dial->local = local;
 	dial->remote = remote;
 	start_dial(dial, callee, table->uplink);

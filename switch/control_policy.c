@@ -5,10 +5,11 @@
  *
  * "policy-list" is answered by lines of the types rule and default, in the
  * order in which they are asked. "policy-test" has the members "vm",
- * "protocol": "tcp" | "udp", "direction": "out" | "in", "remote", and for "in"
+ * "protocol": "tcp" | "udp" | "icmp", "direction": "out" | "in", "remote", and for "in"
  * the VM's "port"; the answer has the type verdict. "policy-reload" is
  * answered by the type reload. A password is in no line.
  */
+#include <arpa/inet.h>
 #include <endian.h>
 #include <errno.h>
 #include <stdio.h>
@@ -64,15 +65,21 @@ int vmc_control_policy_read(struct json_object *request,
 	struct vmc_policy_query query = { 0 };
 	bool is_in = !strcmp(direction, "in");
 
-	*ret_complaint = "the protocol is neither tcp nor udp";
-	if (strcmp(protocol, "tcp") && strcmp(protocol, "udp"))
+	*ret_complaint = "the protocol is none of tcp, udp and icmp";
+	if (vmc_policy_protocol_find(protocol, &query.protocol))
 		return -EINVAL;
 	*ret_complaint = "the direction is neither out nor in";
 	if (!is_in && strcmp(direction, "out"))
 		return -EINVAL;
-	query.protocol = strcmp(protocol, "udp") ? VMC_PROTOCOL_TCP :
-						   VMC_PROTOCOL_UDP;
 	query.direction = is_in ? VMC_INBOUND : VMC_OUTBOUND;
+	if (query.protocol == VMC_PROTOCOL_ICMP) {
+		*ret_complaint = is_in ? "no echo request comes in" :
+			"the destination is not an address such as 192.0.2.1";
+		if (is_in || vmc_value_address(remote, &query.remote))
+			return -EINVAL;
+		reply->query = query;
+		return 0;
+	}
 	*ret_complaint = is_in ?
 		"who connects is not an address such as 198.51.100.7" :
 		"the destination is not like 192.0.2.1:443 or [2001:db8::1]:443";
@@ -156,7 +163,7 @@ static struct json_object *tell_rule(const struct vmc_rule *rule,
 	vmc_line_add_text(line, "direction", is_out ? "out" : "in");
 	json_object_object_add(line, "vm", list_vms(rule));
 	vmc_line_add_text(line, "protocol", rule->is_any_protocol ? "any" :
-		 rule->protocol == VMC_PROTOCOL_UDP ? "udp" : "tcp");
+			  vmc_policy_protocol_text(rule->protocol));
 	json_object_object_add(line, "remote", list_remotes(rule));
 	json_object_object_add(line, "ports", list_ports(rule));
 	if (is_out && rule->is_allow)
@@ -175,6 +182,15 @@ static struct json_object *tell_default(enum vmc_policy_default number,
 	return line;
 }
 
+/* A name without its port. */
+static const char *address_of(const struct vmc_name *name,
+			      char text[VMC_ADDRESS_TEXT_BYTES])
+{
+	inet_ntop(name->family == VMC_FAMILY_INET ? AF_INET : AF_INET6,
+		  name->address, text, VMC_ADDRESS_TEXT_BYTES);
+	return text;
+}
+
 static struct json_object *tell_verdict(const struct vmc_broker *broker,
 					const struct vmc_control_reply *reply)
 {
@@ -191,7 +207,12 @@ static struct json_object *tell_verdict(const struct vmc_broker *broker,
 			       json_object_new_boolean(is_allowed));
 	vmc_line_add_text(line, "reason", explanation.verdict.reason);
 	vmc_line_add_text(line, "vm", query.vm->name);
-	if (query.direction == VMC_OUTBOUND && is_allowed) {
+	if (query.protocol == VMC_PROTOCOL_ICMP && is_allowed) {
+		vmc_line_add_text(line, "target",
+				  address_of(&explanation.target, text));
+		vmc_line_add_text(line, "transport",
+				  vmc_policy_protocol_text(query.protocol));
+	} else if (query.direction == VMC_OUTBOUND && is_allowed) {
 		vmc_line_add_text(line, "target",
 			 vmc_name_format(&explanation.target, text));
 		add_carriage(line, &explanation.verdict);

@@ -236,6 +236,10 @@ static struct json_object *tell_stats(const struct vmc_vm *vm)
 	vmc_line_add_number(line, "relays_in", stats->relays_in);
 	vmc_line_add_number(line, "bytes_out", stats->bytes_out);
 	vmc_line_add_number(line, "bytes_in", stats->bytes_in);
+	vmc_line_add_number(line, "packets_out", stats->packets_out);
+	vmc_line_add_number(line, "packets_in", stats->packets_in);
+	vmc_line_add_number(line, "packets_refused", stats->packets_refused);
+	vmc_line_add_number(line, "packets_lost", stats->packets_lost);
 	vmc_line_add_number(line, "datagrams_unsent", drops.unsent);
 	vmc_line_add_number(line, "datagrams_refused", drops.refused);
 	tell_uplink_datagrams(line, vm);
@@ -271,7 +275,8 @@ static struct json_object *tell_link(const struct vmc_vm *vm, uint32_t id)
 	vmc_line_add_number(line, "link", id);
 	vmc_line_add_text(line, "peer", vmc_link_peer_name(link, end));
 	vmc_line_add_text(line, "state", states[link->state]);
-	vmc_line_add_number(line, "circuits", link->circuits.nr_open);
+	vmc_line_add_number(line, "circuits", link->circuits.nr_open -
+			    (link->trunk && vm->hub));
 	vmc_line_add_number(line, "tx_free_bytes", (uint64_t)link->rings[end].nr_free *
 					  VMC_RING_MIN_BYTES);
 	return line;
@@ -344,6 +349,7 @@ static struct json_object *next_link(const struct vmc_vm *vm,
 static struct json_object *next_circuit(const struct vmc_vm *vm,
 					struct vmc_control_reply *reply)
 {
+	const struct vmc_circuit *circuit;
 	const struct vmc_link *link;
 	uint32_t slot;
 
@@ -352,8 +358,10 @@ static struct json_object *next_circuit(const struct vmc_vm *vm,
 		while (link && link->state == VMC_LINK_UP &&
 		       reply->minor < link->circuits.nr_fresh) {
 			slot = reply->minor++;
-			if (link->circuits.circuits[slot].states[0] !=
-			    VMC_STATE_FREE)
+			circuit = &link->circuits.circuits[slot];
+			/* That to the hub is no program's. */
+			if (circuit->states[0] != VMC_STATE_FREE &&
+			    !circuit->is_hub)
 				return tell_circuit(vm, reply->major, slot);
 		}
 		reply->minor = 0;

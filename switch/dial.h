@@ -14,6 +14,7 @@
 struct vmc_link;
 struct vmc_relay;
 struct vmc_vm;
+struct vmc_vm_table;
 
 enum vmc_dial_stage {
 	VMC_DIAL_NEW,
@@ -29,6 +30,7 @@ struct vmc_dial {
 	uint32_t tx_bytes;		/* wishes, 0: default */
 	uint32_t rx_bytes;
 	bool is_datagram;
+	struct vmc_vm_table *hub;	/* who is there; NULL: not to the hub */
 	struct vmc_name local;		/* checked */
 	struct vmc_name remote;		/* checked */
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Sockets of the host, as the uplink uses them: how they are made, bound, tuned
- * and asked. Owns nothing. Called by the relays and datagram_socket.c.
+ * and asked. Owns nothing. Called by the relays, datagram_socket.c and echo.c.
  */
 #include <arpa/inet.h>
 #include <endian.h>
@@ -101,8 +101,14 @@ static void set_freebind(int fd, const struct vmc_name *name)
 		set(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1);
 }
 
-/* An address that need not be the host's own; the port must be free. */
-static int bind_freely(int fd, const struct vmc_name *name)
+/**
+ * vmc_host_socket_bind_freely - bind to an address that may not be the host's
+ * @fd: the socket
+ * @name: the address; the port must be free, 0: any
+ *
+ * Return: 0, or the error of bind(), negative.
+ */
+int vmc_host_socket_bind_freely(int fd, const struct vmc_name *name)
 {
 	struct sockaddr_storage address;
 	socklen_t bytes = vmc_host_socket_address(name, &address);
@@ -138,7 +144,7 @@ int vmc_host_socket_dial(const struct vmc_name *target,
 		       (socklen_t)strlen(carriage->congestion)))
 		error = -ENOPROTOOPT;
 	if (!error && source)
-		error = bind_freely(fd, source);
+		error = vmc_host_socket_bind_freely(fd, source);
 	if (!error)
 		return fd;
 	close(fd);
@@ -161,7 +167,7 @@ int vmc_host_socket_bind(const struct vmc_name *name)
 		return -errno;
 	if (name->family == VMC_FAMILY_INET6)
 		set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
-	error = bind_freely(fd, name);
+	error = vmc_host_socket_bind_freely(fd, name);
 	if (!error)
 		return fd;
 	close(fd);
@@ -241,6 +247,47 @@ void vmc_host_socket_set_whole(int fd, unsigned int family, bool is_whole)
 	else
 		set(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER,
 		    is_whole ? IPV6_PMTUDISC_PROBE : IPV6_PMTUDISC_WANT);
+}
+
+/**
+ * vmc_host_socket_ping - a socket that sends echo requests
+ * @family: VMC_FAMILY_
+ *
+ * It tells hop limits and errors.
+ *
+ * Return: the socket, or -errno: -EACCES where the system does not permit it.
+ */
+int vmc_host_socket_ping(uint8_t family)
+{
+	bool is_inet = family == VMC_FAMILY_INET;
+	int fd;
+
+	fd = socket(is_inet ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK |
+		    SOCK_CLOEXEC, is_inet ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+	if (fd < 0)
+		return -errno;
+	if (is_inet) {
+		set(fd, IPPROTO_IP, IP_RECVERR, 1);
+		set(fd, IPPROTO_IP, IP_RECVTTL, 1);
+	} else {
+		set(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
+		set(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
+	}
+	return fd;
+}
+
+/**
+ * vmc_host_socket_set_hop_limit - how far a socket's packets go
+ * @fd: the socket
+ * @family: VMC_FAMILY_
+ * @hop_limit: from 1 to 255
+ */
+void vmc_host_socket_set_hop_limit(int fd, uint8_t family, int hop_limit)
+{
+	if (family == VMC_FAMILY_INET)
+		set(fd, IPPROTO_IP, IP_TTL, hop_limit);
+	else
+		set(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, hop_limit);
 }
 
 /**

@@ -21,6 +21,9 @@ int vmc_host_socket_datagram(unsigned int family,
 			     const struct vmc_name *source);
 void vmc_host_socket_tell_addresses(int fd, unsigned int family);
 void vmc_host_socket_set_whole(int fd, unsigned int family, bool is_whole);
+int vmc_host_socket_bind_freely(int fd, const struct vmc_name *name);
+int vmc_host_socket_ping(uint8_t family);
+void vmc_host_socket_set_hop_limit(int fd, uint8_t family, int hop_limit);
 void vmc_host_socket_prepare(int fd);
 void vmc_host_socket_end_in_order(int fd);
 void vmc_host_socket_reset(int fd);

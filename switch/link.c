@@ -16,6 +16,8 @@
 #include "switch/wire.h"
 
 #define UPLINK_NAME	"uplink"
+/* The same without an uplink: for the hub alone. */
+#define HUB_NAME	"hub"
 
 /**
  * vmc_link_is_self - whether both ends are in one VM
@@ -52,7 +54,7 @@ const char *vmc_link_peer_name(const struct vmc_link *link, unsigned int end)
 	const struct vmc_vm *peer = link->ends[!end].vm;
 
 	if (link->trunk && end != VMC_UPLINK_END)
-		return UPLINK_NAME;
+		return link->trunk->uplink ? UPLINK_NAME : HUB_NAME;
 	return peer ? peer->config->name : "";
 }
 
@@ -291,9 +293,9 @@ int vmc_link_create(struct vmc_vm *a, struct vmc_vm *b,
 }
 
 /**
- * vmc_link_create_to_uplink - begin to join a VM and the uplink
+ * vmc_link_create_to_uplink - begin to join a VM and the switch itself
  * @vm: the VM, which becomes end 0
- * @uplink: it holds its end through the link's trunk
+ * @uplink: it holds its end through the link's trunk; NULL: only the hub does
  * @ops: as for vmc_link_create()
  * @ret_link: the link, being mapped
  *
@@ -309,7 +311,7 @@ int vmc_link_create_to_uplink(struct vmc_vm *vm, struct vmc_uplink *uplink,
 	error = create(ops, &link);
 	if (error)
 		return error;
-	error = vmc_trunk_create(link, uplink, &link->trunk);
+	error = vmc_trunk_create(link, vm->loop, uplink, &link->trunk);
 	if (!error)
 		error = enter(link, 0, vm);
 	if (!error)

@@ -78,7 +78,7 @@ const char *vmc_link_peer_name(const struct vmc_link *link, unsigned int end);
 
 /* slot.c */
 int vmc_link_open_circuit(struct vmc_link *link, const uint32_t wishes[2],
-			  uint32_t *ret_slot);
+			  bool is_hub, uint32_t *ret_slot);
 void vmc_link_charge(struct vmc_link *link, uint32_t slot, int sign);
 void vmc_link_close_if_over(struct vmc_link *link, uint32_t slot);
 

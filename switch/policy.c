@@ -59,6 +59,14 @@ static const struct {
 		false, "default: inbound is denied" },
 };
 
+static const char *const protocols[] = {
+	[VMC_PROTOCOL_TCP]	= "tcp",
+	[VMC_PROTOCOL_UDP]	= "udp",
+	[VMC_PROTOCOL_ICMP]	= "icmp",
+};
+
+#define NR_PROTOCOLS (sizeof(protocols) / sizeof(protocols[0]))
+
 static const struct vmc_carriage plain;
 
 /* The block that protects an address, or NR_BLOCKS. */
@@ -109,10 +117,14 @@ static bool has_vm(const struct vmc_rule *rule, const struct vmc_config_vm *vm)
 	return !rule->nr_vms;
 }
 
-static bool has_port(const struct vmc_rule *rule, uint16_t port)
+static bool has_port(const struct vmc_rule *rule, enum vmc_protocol protocol,
+		     uint16_t port)
 {
 	unsigned int i;
 
+	/* What has no ports is none of a rule about some. */
+	if (protocol == VMC_PROTOCOL_ICMP)
+		return !rule->nr_ports;
 	for (i = 0; i < rule->nr_ports; i++) {
 		if (port >= rule->ports[i].first &&
 		    port <= rule->ports[i].last)
@@ -129,7 +141,7 @@ static bool is_about(const struct vmc_rule *rule,
 {
 	return rule->direction == direction &&
 	       (rule->is_any_protocol || rule->protocol == protocol) &&
-	       has_vm(rule, vm) && has_port(rule, port);
+	       has_vm(rule, vm) && has_port(rule, protocol, port);
 }
 
 static enum vmc_policy_default
@@ -304,6 +316,35 @@ unsigned int vmc_policy_named_ports(const struct vmc_policy *policy,
 const char *vmc_policy_default_text(enum vmc_policy_default number)
 {
 	return defaults[number].text;
+}
+
+/**
+ * vmc_policy_protocol_text - what a protocol is called
+ * @protocol: which
+ */
+const char *vmc_policy_protocol_text(enum vmc_protocol protocol)
+{
+	return protocols[protocol];
+}
+
+/**
+ * vmc_policy_protocol_find - the protocol of that name
+ * @text: the name
+ * @ret_protocol: the protocol
+ *
+ * Return: 0 or -ENOENT.
+ */
+int vmc_policy_protocol_find(const char *text, enum vmc_protocol *ret_protocol)
+{
+	size_t i;
+
+	for (i = 0; i < NR_PROTOCOLS; i++) {
+		if (strcmp(text, protocols[i]))
+			continue;
+		*ret_protocol = (enum vmc_protocol)i;
+		return 0;
+	}
+	return -ENOENT;
 }
 
 /**

@@ -23,6 +23,7 @@ enum vmc_direction {
 enum vmc_protocol {
 	VMC_PROTOCOL_TCP,
 	VMC_PROTOCOL_UDP,
+	VMC_PROTOCOL_ICMP,	/* echo requests: without ports */
 };
 
 /* A SOCKS5 proxy to leave through. */
@@ -117,6 +118,8 @@ int vmc_policy_create(unsigned int nr_rules, struct vmc_policy **ret_policy);
 void vmc_policy_free(struct vmc_policy *policy);
 void vmc_policy_replace(struct vmc_policy *policy, struct vmc_policy *other);
 const char *vmc_policy_default_text(enum vmc_policy_default number);
+const char *vmc_policy_protocol_text(enum vmc_protocol protocol);
+int vmc_policy_protocol_find(const char *text, enum vmc_protocol *ret_protocol);
 struct vmc_policy_verdict
 vmc_policy_decide(const struct vmc_policy *policy,
 		  const struct vmc_policy_query *query);

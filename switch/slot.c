@@ -33,6 +33,8 @@ static int take_ring(struct vmc_buddy *rings, uint32_t wish,
  * @link: the link
  * @slot: the circuit, with its rings
  * @sign: 1, or -1 to count it no more
+ *
+ * One to the hub does not count.
  */
 void vmc_link_charge(struct vmc_link *link, uint32_t slot, int sign)
 {
@@ -40,6 +42,8 @@ void vmc_link_charge(struct vmc_link *link, uint32_t slot, int sign)
 	int64_t ring_bytes = (int64_t)circuit->bytes[0] + circuit->bytes[1];
 	unsigned int i;
 
+	if (circuit->is_hub)
+		return;
 	if (sign < 0)
 		vmc_drops_keep(link, slot);
 	for (i = 0; i < 2; i++) {
@@ -54,13 +58,14 @@ void vmc_link_charge(struct vmc_link *link, uint32_t slot, int sign)
  * vmc_link_open_circuit - take a slot and its rings
  * @link: up
  * @wishes: wished bytes of the ring that each end writes, 0: default
+ * @is_hub: it is a VM's to the hub, which every VM has: it is not counted
  * @ret_slot: the slot; states and names are the caller's to set
  *
  * Return: 0, -ENOSPC when slots or ring space are used up, or the error of a
  * wire.
  */
 int vmc_link_open_circuit(struct vmc_link *link, const uint32_t wishes[2],
-			  uint32_t *ret_slot)
+			  bool is_hub, uint32_t *ret_slot)
 {
 	struct vmc_circuit *circuit;
 	uint32_t slot;
@@ -85,6 +90,7 @@ int vmc_link_open_circuit(struct vmc_link *link, const uint32_t wishes[2],
 		if (error)
 			goto give_rings;
 	}
+	circuit->is_hub = is_hub;
 	vmc_link_charge(link, slot, 1);
 	*ret_slot = slot;
 	return 0;

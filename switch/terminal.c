@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A terminal is the uplink's end of one circuit: its slot, its rings, and what
- * the guest is told about it. Owned by a relay, for streams or for datagrams,
- * which has the host's side. Called by those.
+ * A terminal is the switch's own end of one circuit: its slot, its rings, and
+ * what the guest is told about it. Owned by a relay, for streams or for
+ * datagrams, which has the host's side, or by a port of the hub. Called by
+ * those.
  */
 #include <errno.h>
 
@@ -73,15 +74,16 @@ struct vmc_circuit *vmc_terminal_circuit(const struct vmc_terminal *terminal)
 static int take_circuit(struct vmc_terminal *terminal,
 			const struct vmc_name *vm_name,
 			const struct vmc_name *remote,
-			const uint32_t wishes[2])
+			const uint32_t wishes[2], bool is_hub)
 {
 	struct vmc_trunk *trunk = terminal->trunk;
 	struct vmc_circuit *circuit;
 	int error;
 
-	if (!vmc_quota_may_take(vmc_terminal_vm(terminal)))
+	if (!is_hub && !vmc_quota_may_take(vmc_terminal_vm(terminal)))
 		return -EDQUOT;
-	error = vmc_link_open_circuit(trunk->link, wishes, &terminal->slot);
+	error = vmc_link_open_circuit(trunk->link, wishes, is_hub,
+				      &terminal->slot);
 	if (error)
 		return error;
 	terminal->has_slot = true;
@@ -114,7 +116,8 @@ int vmc_terminal_answer(struct vmc_terminal *terminal, struct vmc_dial *dial)
 	unsigned int me = dial->end;
 	int error;
 
-	error = take_circuit(terminal, &dial->local, &dial->remote, wishes);
+	error = take_circuit(terminal, &dial->local, &dial->remote, wishes,
+			     dial->hub);
 	if (error)
 		return error;
 	circuit = vmc_terminal_circuit(terminal);
@@ -124,8 +127,10 @@ int vmc_terminal_answer(struct vmc_terminal *terminal, struct vmc_dial *dial)
 	vmc_circuit_step(circuit, me, VMC_EVENT_ESTABLISH);
 	vmc_circuit_step(circuit, !me, VMC_EVENT_OFFER);
 	vmc_circuit_step(circuit, !me, VMC_EVENT_ESTABLISH);
-	dial->vm->stats.circuits_opened++;
-	dial->vm->stats.relays_out++;
+	if (!dial->hub) {
+		dial->vm->stats.circuits_opened++;
+		dial->vm->stats.relays_out++;
+	}
 	vmc_notice_connected(terminal->trunk->link, me, terminal->slot,
 			     dial->cookie);
 	vmc_dial_remove(&dial->vm->dials, dial);
@@ -151,7 +156,7 @@ int vmc_terminal_offer(struct vmc_terminal *terminal,
 	struct vmc_circuit *circuit;
 	int error;
 
-	error = take_circuit(terminal, vm_name, remote, wishes);
+	error = take_circuit(terminal, vm_name, remote, wishes, false);
 	if (error)
 		return error;
 	circuit = vmc_terminal_circuit(terminal);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * A trunk: the uplink's end of a link to a VM. Owns the uplink's mappings of
- * the two segments and the doorbell in them; knows the terminals of the
- * circuits in them. Called by link.c and the terminals.
+ * A trunk: the switch's own end of a link to a VM, for the uplink and the hub.
+ * Owns its mappings of the two segments and the doorbell in them; knows the
+ * terminals of the circuits in them. Called by link.c and the terminals.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -44,24 +44,27 @@ static void *map_segment(const struct vmc_segment *segment, int access)
 }
 
 /**
- * vmc_trunk_create - give a link an end in the uplink
+ * vmc_trunk_create - give a link an end in the switch
  * @link: with its segments
- * @uplink: outlives the trunk
+ * @loop: outlives the trunk
+ * @uplink: outlives the trunk; NULL: there is none
  * @ret_trunk: the trunk
  *
  * Return: 0 or -ENOMEM.
  */
-int vmc_trunk_create(struct vmc_link *link, struct vmc_uplink *uplink,
-		     struct vmc_trunk **ret_trunk)
+int vmc_trunk_create(struct vmc_link *link, struct vmc_loop *loop,
+		     struct vmc_uplink *uplink, struct vmc_trunk **ret_trunk)
 {
 	struct vmc_trunk *trunk = calloc(1, sizeof(*trunk));
 
 	if (!trunk)
 		return -ENOMEM;
+	trunk->loop = loop;
 	trunk->uplink = uplink;
 	trunk->link = link;
 	trunk->hear_task.run = hear;
-	LIST_INSERT_HEAD(&uplink->trunks, trunk, entry);
+	if (uplink)
+		LIST_INSERT_HEAD(&uplink->trunks, trunk, entry);
 	TAILQ_INIT(&trunk->terminals);
 	trunk->tx = map_segment(&link->segments[VMC_UPLINK_END],
 				PROT_READ | PROT_WRITE);
@@ -83,8 +86,9 @@ void vmc_trunk_destroy(struct vmc_trunk *trunk)
 {
 	if (!trunk)
 		return;
-	vmc_loop_cancel(trunk->uplink->loop, &trunk->hear_task);
-	LIST_REMOVE(trunk, entry);
+	vmc_loop_cancel(trunk->loop, &trunk->hear_task);
+	if (trunk->uplink)
+		LIST_REMOVE(trunk, entry);
 	if (trunk->tx)
 		munmap(trunk->tx, VMC_SEGMENT_BYTES);
 	if (trunk->rx)
@@ -175,7 +179,7 @@ void vmc_trunk_clear(struct vmc_trunk *trunk)
  */
 void vmc_trunk_rung(struct vmc_trunk *trunk)
 {
-	vmc_loop_defer(trunk->uplink->loop, &trunk->hear_task);
+	vmc_loop_defer(trunk->loop, &trunk->hear_task);
 }
 
 /**

@@ -15,9 +15,10 @@ struct vmc_uplink;
 
 TAILQ_HEAD(vmc_terminal_list, vmc_terminal);
 
-/* The uplink's end of a link to a VM. */
+/* The switch's own end of a link to a VM. */
 struct vmc_trunk {
-	struct vmc_uplink *uplink;
+	struct vmc_loop *loop;
+	struct vmc_uplink *uplink;	/* NULL: there is none */
 	struct vmc_link *link;
 	uint8_t *tx;			/* the whole segment that we write */
 	const uint8_t *rx;		/* and the one that the VM writes */
@@ -27,8 +28,8 @@ struct vmc_trunk {
 	LIST_ENTRY(vmc_trunk) entry;	/* in the uplink's */
 };
 
-int vmc_trunk_create(struct vmc_link *link, struct vmc_uplink *uplink,
-		     struct vmc_trunk **ret_trunk);
+int vmc_trunk_create(struct vmc_link *link, struct vmc_loop *loop,
+		     struct vmc_uplink *uplink, struct vmc_trunk **ret_trunk);
 void vmc_trunk_destroy(struct vmc_trunk *trunk);
 bool vmc_trunk_is_busy(const struct vmc_trunk *trunk);
 void vmc_trunk_up(struct vmc_trunk *trunk);

@@ -12,6 +12,7 @@
 #include "switch/segment.h"
 #include "switch/vhost_user.h"
 
+struct vmc_hub_port;
 struct vmc_link;
 struct vmc_vm;
 
@@ -34,6 +35,10 @@ struct vmc_vm_stats {
 	uint64_t bytes_in;		/* from the outside */
 	uint64_t datagrams_out;		/* to the outside, taken by the host */
 	uint64_t datagrams_in;		/* from the outside, in a ring */
+	uint64_t packets_out;		/* taken by the hub */
+	uint64_t packets_in;		/* given by the hub */
+	uint64_t packets_refused;	/* that the hub does not pass on */
+	uint64_t packets_lost;		/* that found its ring full */
 };
 
 /* Calls upwards, to the broker. None may free the VM. */
@@ -104,6 +109,7 @@ struct vmc_vm {
 	uint64_t ring_bytes;		/* of those circuits */
 	unsigned int nr_datagram_sockets;	/* of the host, for it */
 	struct vmc_quota quota;
+	struct vmc_hub_port *hub;	/* its end of the circuit to the hub */
 
 	struct vmc_vm_stats stats;
 	struct vmc_drops drops;		/* of circuits that are closed */

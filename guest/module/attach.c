@@ -153,14 +153,14 @@ u32 vmc_attach_generation(void)
 }
 
 /**
- * vmc_attach_has_datagrams - whether the switch knows datagram circuits
+ * vmc_attach_has - what the switch knows
+ * @feature: VMC_FEATURE_
  *
  * A hint, unless one is attached.
  */
-bool vmc_attach_has_datagrams(void)
+bool vmc_attach_has(u64 feature)
 {
-	return READ_ONCE(attach.welcome.features) &
-	       cpu_to_le64(VMC_FEATURE_DATAGRAM);
+	return READ_ONCE(attach.welcome.features) & cpu_to_le64(feature);
 }
 
 /**

@@ -10,7 +10,7 @@ struct seq_file;
 void vmc_attach_init(void (*lost)(void), void (*found)(void));
 void vmc_attach_exit(void);
 u32 vmc_attach_generation(void);
-bool vmc_attach_has_datagrams(void);
+bool vmc_attach_has(u64 feature);
 void vmc_attach_hold(void);
 void vmc_attach_drop(void);
 void vmc_attach_begin(u64 epoch);

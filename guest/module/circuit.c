@@ -73,7 +73,8 @@ struct vmc_circuit *vmc_circuit_create(const struct vmc_circuit_id *id,
 	err = vmc_link_seat(link, slot, circuit);
 	if (err)
 		goto free_circuit;
-	vmc_attach_hold();
+	if (!user->is_service)
+		vmc_attach_hold();
 	return circuit;
 
 free_circuit:
@@ -197,8 +198,10 @@ void vmc_circuit_release(struct vmc_circuit *circuit)
 {
 	vmc_link_unseat(circuit->link, circuit->slot, circuit);
 	vmc_link_put(circuit->link);
-	vmc_stat_inc(circuits_closed);
-	vmc_attach_drop();
+	if (!circuit->user->is_service) {
+		vmc_stat_inc(circuits_closed);
+		vmc_attach_drop();
+	}
 	kfree_rcu(circuit, rcu);
 }
 

@@ -17,6 +17,8 @@ struct vmc_link;
  * @link_down: the link is dead, let go
  * @reset: the switch broke the circuit; a positive errno
  * @show_names: print the two names; what is read is a hint
+ * @is_service: the module's own circuit: not counted, and not missed at once
+ *		when the switch dies
  *
  * All are called under RCU, which keeps the circuit and its owner.
  */
@@ -26,6 +28,7 @@ struct vmc_circuit_user {
 	void (*reset)(struct vmc_circuit *circuit, int error);
 	void (*show_names)(struct seq_file *seq,
 			   const struct vmc_circuit *circuit);
+	bool is_service;
 };
 
 /**

@@ -17,6 +17,7 @@
 #include "compat.h"
 #include "datagram.h"
 #include "flow.h"
+#include "hub.h"
 #include "ready.h"
 #include "route.h"
 
@@ -280,13 +281,30 @@ static void datagram_destroy_sock(struct sock *sk)
 	family_of(sk)->udp->destroy(sk);
 }
 
+/* Whether an option joins or leaves a group. */
+static bool is_membership(int level, int name)
+{
+	if (level == SOL_IP)
+		return name >= IP_ADD_MEMBERSHIP && name <= MCAST_MSFILTER;
+	return level == SOL_IPV6 && (name == IPV6_ADD_MEMBERSHIP ||
+				     name == IPV6_DROP_MEMBERSHIP ||
+				     (name >= MCAST_JOIN_GROUP &&
+				      name <= MCAST_MSFILTER));
+}
+
 /* What becomes IPv4's by IPV6_ADDRFORM would be ours no more. */
 static int datagram_set_option(struct sock *sk, int level, int name,
 			       sockptr_t value, unsigned int bytes)
 {
+	int err;
+
 	if (level == SOL_IPV6 && name == IPV6_ADDRFORM)
 		return -EOPNOTSUPP;
-	return family_of(sk)->udp->setsockopt(sk, level, name, value, bytes);
+	err = family_of(sk)->udp->setsockopt(sk, level, name, value, bytes);
+	/* Before the program goes on, and tells somebody to send. */
+	if (!err && is_membership(level, name))
+		vmc_hub_groups_changed();
+	return err;
 }
 
 /* What UDP's own sockets are made of; not all of it is exported. */

@@ -13,6 +13,7 @@
 #include "connect.h"
 #include "dispatch.h"
 #include "flow.h"
+#include "hub.h"
 #include "link.h"
 #include "listen.h"
 #include "offer.h"
@@ -78,10 +79,12 @@ static void on_welcome(const struct vmc_welcome *welcome)
 {
 	int err = vmc_attach_welcome(welcome);
 
-	if (err)
+	if (err) {
 		pr_err("cannot attach to the switch: error %d\n", err);
-	else
-		vmc_listen_register_all();
+		return;
+	}
+	vmc_listen_register_all();
+	vmc_hub_dial();
 }
 
 static void on_link_up(const struct vmc_link_up *up)
@@ -155,13 +158,17 @@ static bool is_whole(const struct vmc_msg *msg, unsigned int bytes)
 
 static bool on_connected(const struct vmc_connected *connected)
 {
+	if (connected->cookie == cpu_to_le32(VMC_HUB_COOKIE))
+		return vmc_hub_answered(connected);
 	return vmc_flow_is_cookie(le32_to_cpu(connected->cookie)) ?
 	       vmc_flow_answered(connected) : vmc_connect_answered(connected);
 }
 
 static void on_unwanted(const struct vmc_connected *connected)
 {
-	if (vmc_flow_is_cookie(le32_to_cpu(connected->cookie)))
+	if (connected->cookie == cpu_to_le32(VMC_HUB_COOKIE))
+		vmc_circuit_reject(&connected->id, vmc_attach_generation());
+	else if (vmc_flow_is_cookie(le32_to_cpu(connected->cookie)))
 		vmc_flow_reject(connected, vmc_attach_generation());
 	else
 		vmc_connect_reject(connected, vmc_attach_generation());
@@ -172,7 +179,9 @@ static void on_failed(const struct vmc_failed *failed)
 	int error = checked_error(failed->error, ECONNREFUSED);
 	u32 cookie = le32_to_cpu(failed->cookie);
 
-	if (vmc_flow_is_cookie(cookie))
+	if (cookie == VMC_HUB_COOKIE)
+		vmc_hub_failed(error);
+	else if (vmc_flow_is_cookie(cookie))
 		vmc_flow_failed(cookie, error);
 	else
 		vmc_connect_failed(cookie, error);

@@ -67,7 +67,7 @@ static int dial_request(struct vmc_flow *flow)
 	int err;
 
 	flow->attachment = vmc_attach_generation();
-	if (!flow->attachment || !vmc_attach_has_datagrams())
+	if (!flow->attachment || !vmc_attach_has(VMC_FEATURE_DATAGRAM))
 		return -EHOSTUNREACH;
 	refcount_inc(&flow->ref);
 	err = xa_alloc_cyclic_bh(&dials, &flow->cookie, flow, xa_limit_31b,

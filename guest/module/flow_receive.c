@@ -23,9 +23,6 @@
 /* Datagrams of one flow before others have their turn. */
 #define BUDGET		64
 
-/* Datagrams up to this size are in one piece. */
-#define LINEAR_BYTES	2048U
-
 #define HOP_LIMIT	64
 
 static bool is_wanted_inet(const struct sock *sk, const struct vmc_flow *flow)
@@ -116,25 +113,20 @@ static void packet_put_headers(struct sk_buff *skb,
 	__skb_pull(skb, ip_bytes);
 }
 
-/* A packet whose payload comes next; NULL without memory. */
-static struct sk_buff *packet_create(const struct vmc_flow *flow, u32 bytes,
+/* The packet that this datagram would have come in; NULL without memory. */
+static struct sk_buff *packet_create(const struct vmc_flow *flow, u32 skip,
+				     u32 bytes,
 				     const struct vmc_record *record)
 {
-	u32 head = sizeof(struct udphdr) +
-		   (flow->names.remote.family == VMC_FAMILY_INET ?
-		    sizeof(struct iphdr) : sizeof(struct ipv6hdr));
-	u32 linear = bytes <= LINEAR_BYTES ? bytes : 0;
+	u32 ip_bytes = flow->names.remote.family == VMC_FAMILY_INET ?
+		       sizeof(struct iphdr) : sizeof(struct ipv6hdr);
 	struct sk_buff *skb;
-	int err;
 
-	skb = alloc_skb_with_frags(head + linear, bytes - linear,
-				   PAGE_ALLOC_COSTLY_ORDER, &err, GFP_ATOMIC);
-	if (!skb)
-		return NULL;
-	skb_put(skb, head + linear);
-	skb->data_len = bytes - linear;
-	skb->len += skb->data_len;
-	packet_put_headers(skb, flow, bytes, record);
+	skb = vmc_ring_to_packet(flow->circuit,
+				 skip + sizeof(struct vmc_record),
+				 ip_bytes + sizeof(struct udphdr), bytes);
+	if (skb)
+		packet_put_headers(skb, flow, bytes, record);
 	return skb;
 }
 
@@ -180,12 +172,9 @@ static int flow_give(struct vmc_flow *flow, u32 skip, u32 bytes,
 	struct sk_buff *skb;
 	int err;
 
-	skb = packet_create(flow, bytes, record);
+	skb = packet_create(flow, skip, bytes, record);
 	if (!skb)
 		return -ENOBUFS;
-	vmc_ring_copy_to_packet(flow->circuit,
-				skip + sizeof(struct vmc_record), skb,
-				sizeof(struct udphdr), bytes);
 	if (sk->sk_flags & SK_FLAGS_TIMESTAMP)
 		__net_timestamp(skb);
 	if (rcu_access_pointer(sk->sk_filter) &&

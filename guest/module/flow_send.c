@@ -55,19 +55,6 @@ static u32 packet_next_bytes(struct sk_buff *skb)
 				 left;
 }
 
-/* Locked. Begins a record behind the producer index and @skip bytes. */
-static void record_begin(struct vmc_circuit *circuit, u32 skip, u32 bytes,
-			 struct vmc_record record)
-{
-	u32 at = (circuit->prod + skip) & (circuit->tx_bytes - 1);
-	u64 raw;
-
-	vmc_assert(!(at % VMC_RECORD_ALIGN));
-	record.bytes = cpu_to_le32(bytes);
-	memcpy(&raw, &record, sizeof(raw));
-	WRITE_ONCE(*(u64 *)(circuit->tx + at), raw);
-}
-
 /* Locked. True: the packet is in the ring, all of it. */
 static bool flow_put_packet(struct vmc_flow *flow, struct sk_buff *skb)
 {
@@ -83,7 +70,7 @@ static bool flow_put_packet(struct vmc_flow *flow, struct sk_buff *skb)
 		span = vmc_record_span(bytes);
 		if (span > room - done)
 			break;
-		record_begin(circuit, done, bytes, traits);
+		vmc_ring_put_record(circuit, done, bytes, traits);
 		vmc_ring_copy_from_packet(circuit,
 					  done + sizeof(struct vmc_record),
 					  skb, waiting->at, bytes);
@@ -252,9 +239,9 @@ int vmc_flow_send(struct vmc_flow *flow, const struct iov_iter *from,
 	if (flow->state != VMC_FLOW_OPEN || !skb_queue_empty(&flow->pending) ||
 	    vmc_record_span(bytes) > vmc_circuit_writable(circuit))
 		goto unlock;
-	record_begin(circuit, 0, bytes,
-		     vmc_traits_of_socket(flow->sk,
-					  flow->names.remote.family));
+	vmc_ring_put_record(circuit, 0, bytes,
+			    vmc_traits_of_socket(flow->sk,
+						 flow->names.remote.family));
 	pagefault_disable();
 	copied = vmc_ring_copy_in(circuit, sizeof(struct vmc_record), bytes,
 				  &source);
@@ -349,7 +336,7 @@ static bool flow_take_packet(struct vmc_flow *flow, struct sk_buff *skb)
 }
 
 /**
- * vmc_flow_transmit - circuit0 got a packet
+ * vmc_flow_transmit - circuit0 got a packet, or one is for this VM itself
  * @skb: an IP packet
  *
  * Bottom halves off, under RCU.
@@ -371,6 +358,7 @@ bool vmc_flow_transmit(struct sk_buff *skb)
 	at = packet_parse(skb, &names);
 	if (!at)
 		return false;
+	skb_dst_drop(skb);
 	waiting_of(skb)->at = at;
 	waiting_of(skb)->since = jiffies;
 	while (nr_tries--) {

@@ -9,12 +9,24 @@
 #include "device.h"
 #include "dispatch.h"
 #include "flow.h"
+#include "hub.h"
 #include "inet.h"
 #include "link.h"
+#include "local.h"
 #include "netdev.h"
 #include "proc.h"
 #include "route.h"
 #include "spin.h"
+
+static bool transmit(struct sk_buff *skb)
+{
+	return vmc_hub_transmit(skb) || vmc_flow_transmit(skb);
+}
+
+static const struct vmc_netdev_user netdev_user = {
+	.transmit	= transmit,
+	.poll		= vmc_hub_poll,
+};
 
 static int __init vmc_init(void)
 {
@@ -22,7 +34,7 @@ static int __init vmc_init(void)
 
 	vmc_link_init(vmc_dispatch_links_released);
 	vmc_attach_init(vmc_dispatch_switch_lost, vmc_dispatch_switch_found);
-	err = vmc_netdev_create(vmc_flow_transmit);
+	err = vmc_netdev_create(&netdev_user);
 	if (err)
 		return err;
 	err = vmc_route_init();
@@ -34,9 +46,12 @@ static int __init vmc_init(void)
 	err = vmc_flow_init();
 	if (err)
 		goto exit_spin;
-	err = vmc_device_register(&vmc_dispatch);
+	err = vmc_local_init();
 	if (err)
 		goto exit_flow;
+	err = vmc_device_register(&vmc_dispatch);
+	if (err)
+		goto exit_local;
 	err = vmc_proc_create();
 	if (err)
 		goto unregister_device;
@@ -56,6 +71,8 @@ remove_proc:
 unregister_device:
 	vmc_device_unregister();
 	vmc_attach_exit();
+exit_local:
+	vmc_local_exit();
 exit_flow:
 	vmc_flow_exit();
 exit_spin:
@@ -72,6 +89,7 @@ static void __exit vmc_exit(void)
 	vmc_datagram_unregister();
 	vmc_inet_unregister();
 	vmc_proc_remove();
+	vmc_local_exit();
 	vmc_flow_exit();
 	vmc_device_unregister();
 	vmc_attach_exit();

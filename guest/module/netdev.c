@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * circuit0: the interface that carries addresses and routes, but no packets.
- * It takes those of our datagram sockets apart again; whoever sends another
- * (ping, a socket that is not ours) is told at once that the host is
- * unreachable.
+ * circuit0: the interface that carries addresses and routes, but few packets.
+ * It gives those that leave to the flows and to the hub (main.c says in which
+ * order); whoever sends another is told at once that the host is unreachable.
  */
 #include <linux/icmpv6.h>
 #include <linux/if_arp.h>
+#include <linux/ip.h>
 #include <linux/netdevice.h>
+#include <net/addrconf.h>
 #include <net/icmp.h>
+#include <net/ipv6.h>
 #include <net/net_namespace.h>
+#include <net/route.h>
+#include "group.h"
 #include "netdev.h"
 
 /* The largest packet that IPv6 knows, and what TCP would make of it. */
@@ -17,13 +21,14 @@
 #define STREAM_MTU	65535U
 
 static struct net_device *netdev;
-static bool (*netdev_transmit)(struct sk_buff *skb);
+static const struct vmc_netdev_user *netdev_user;
+static struct napi_struct netdev_napi;
 
 static netdev_tx_t netdev_xmit(struct sk_buff *skb, struct net_device *dev)
 {
 	unsigned int bytes = skb->len;
 
-	if (netdev_transmit(skb)) {
+	if (netdev_user->transmit(skb)) {
 		dev_sw_netstats_tx_add(dev, 1, bytes);
 		return NETDEV_TX_OK;
 	}
@@ -37,15 +42,47 @@ static netdev_tx_t netdev_xmit(struct sk_buff *skb, struct net_device *dev)
 	return NETDEV_TX_OK;
 }
 
+static int netdev_open(struct net_device *dev)
+{
+	napi_enable(&netdev_napi);
+	vmc_netdev_wake();
+	return 0;
+}
+
+static int netdev_stop(struct net_device *dev)
+{
+	napi_disable(&netdev_napi);
+	return 0;
+}
+
+/* Flows take many datagrams in one packet, the hub does not. */
+static netdev_features_t netdev_check_features(struct sk_buff *skb,
+					       struct net_device *dev,
+					       netdev_features_t features)
+{
+	const struct iphdr *ip = ip_hdr(skb);
+
+	if (!skb_is_gso(skb))
+		return features;
+	if (skb->protocol == htons(ETH_P_IP) ?
+	    ipv4_is_multicast(ip->daddr) || vmc_group_is_broadcast(ip->daddr) :
+	    ipv6_addr_is_multicast(&ipv6_hdr(skb)->daddr))
+		features &= ~NETIF_F_GSO_MASK;
+	return features;
+}
+
 static const struct net_device_ops netdev_ops = {
-	.ndo_start_xmit = netdev_xmit,
+	.ndo_open		= netdev_open,
+	.ndo_stop		= netdev_stop,
+	.ndo_start_xmit		= netdev_xmit,
+	.ndo_features_check	= netdev_check_features,
 };
 
 static void netdev_setup(struct net_device *dev)
 {
 	dev->netdev_ops = &netdev_ops;
 	dev->type = ARPHRD_NONE;
-	dev->flags = IFF_NOARP;
+	dev->flags = IFF_NOARP | IFF_BROADCAST | IFF_MULTICAST;
 	dev->mtu = NETDEV_MTU;
 	dev->min_mtu = IPV6_MIN_MTU;
 	dev->max_mtu = NETDEV_MTU;
@@ -60,19 +97,20 @@ static void netdev_setup(struct net_device *dev)
 
 /**
  * vmc_netdev_create - make circuit0 in the first network namespace
- * @transmit: takes a packet, or says false; bottom halves off
+ * @user: called until it is destroyed
  *
  * Return: 0 or what register_netdev() says.
  */
-int vmc_netdev_create(bool (*transmit)(struct sk_buff *skb))
+int vmc_netdev_create(const struct vmc_netdev_user *user)
 {
 	int err;
 
-	netdev_transmit = transmit;
+	netdev_user = user;
 	netdev = alloc_netdev(0, "circuit%d", NET_NAME_ENUM, netdev_setup);
 	if (!netdev)
 		return -ENOMEM;
 	netif_carrier_off(netdev);
+	netif_napi_add(netdev, &netdev_napi, user->poll);
 	err = register_netdev(netdev);
 	if (err) {
 		free_netdev(netdev);
@@ -127,15 +165,80 @@ unsigned int vmc_netdev_mtu(void)
 	return min(READ_ONCE(netdev->mtu), STREAM_MTU);
 }
 
+/* Whether the kernel says it to itself: then it is believed from lo only. */
+static bool is_from_here(const struct sk_buff *skb)
+{
+	struct net *net = dev_net(netdev);
+
+	if (skb->protocol == htons(ETH_P_IP))
+		return inet_addr_type(net, ip_hdr(skb)->saddr) == RTN_LOCAL;
+	return ipv6_chk_addr(net, &ipv6_hdr(skb)->saddr, NULL, 0) ||
+	       ipv6_addr_loopback(&ipv6_hdr(skb)->saddr);
+}
+
+/* As lo's packets IPv4's have their route, or nobody would believe them. */
+static void set_local_route(struct sk_buff *skb)
+{
+	struct flowi4 fl4 = {
+		.daddr = ip_hdr(skb)->daddr,
+		.saddr = ip_hdr(skb)->saddr,
+	};
+	struct rtable *rt;
+
+	if (skb->protocol != htons(ETH_P_IP))
+		return;
+	rt = ip_route_output_key(dev_net(netdev), &fl4);
+	if (!IS_ERR(rt))
+		skb_dst_set(skb, &rt->dst);
+}
+
 /**
- * vmc_netdev_receive - a packet comes from circuit0
- * @skb: an IP packet, taken
+ * vmc_netdev_receive - a packet comes from circuit0, or from lo
+ * @skb: an IP packet, with its network header, taken
  */
 void vmc_netdev_receive(struct sk_buff *skb)
 {
+	if (is_from_here(skb)) {
+		skb->dev = dev_net(netdev)->loopback_dev;
+		set_local_route(skb);
+	} else {
+		skb->dev = netdev;
+		dev_sw_netstats_rx_add(netdev, skb->len);
+	}
+	netif_rx(skb);
+}
+
+/**
+ * vmc_netdev_receive_polled - a packet comes from circuit0
+ * @skb: an IP packet, with its network header, taken
+ *
+ * From the user's poll().
+ */
+void vmc_netdev_receive_polled(struct sk_buff *skb)
+{
 	skb->dev = netdev;
 	dev_sw_netstats_rx_add(netdev, skb->len);
-	netif_rx(skb);
+	netif_receive_skb(skb);
+}
+
+/**
+ * vmc_netdev_wake - have the user's poll() called
+ *
+ * Any context but hard interrupt. Nothing happens while circuit0 is down.
+ */
+void vmc_netdev_wake(void)
+{
+	local_bh_disable();
+	napi_schedule(&netdev_napi);
+	local_bh_enable();
+}
+
+/**
+ * vmc_netdev_device - circuit0 itself
+ */
+struct net_device *vmc_netdev_device(void)
+{
+	return netdev;
 }
 
 /**

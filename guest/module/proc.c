@@ -56,7 +56,7 @@ static int circuits_show(struct seq_file *seq, void *v)
 		for (slot = 0; slot < READ_ONCE(link->nr_words) * 64; slot++) {
 			rcu_read_lock();
 			circuit = vmc_link_circuit(link, slot);
-			if (circuit)
+			if (circuit && !circuit->user->is_service)
 				circuit_show(seq, circuit);
 			rcu_read_unlock();
 		}

@@ -11,6 +11,9 @@
 #include "ring_copy.h"
 #include "stats.h"
 
+/* So much of a packet is in one piece. */
+#define LINEAR_BYTES	2048U
+
 /**
  * vmc_ring_copy_in - put data behind the producer index
  * @circuit: locked
@@ -127,6 +130,54 @@ void vmc_ring_copy_to_packet(const struct vmc_circuit *circuit, u32 skip,
 		  bytes, ITER_SOURCE, parts, &iter);
 	skb_copy_datagram_from_iter(skb, at, &iter, bytes);
 	vmc_stat_add(bytes_received, bytes);
+}
+
+/**
+ * vmc_ring_to_packet - a new packet with what is in the ring
+ * @circuit: locked
+ * @skip: bytes to leave out in the ring
+ * @head_bytes: room before the data, the caller's to fill in
+ * @bytes: of data; with @skip at most what vmc_circuit_readable() said
+ *
+ * The head and the first LINEAR_BYTES of data are in one piece.
+ *
+ * Return: the packet, or NULL without memory.
+ */
+struct sk_buff *vmc_ring_to_packet(const struct vmc_circuit *circuit, u32 skip,
+				   u32 head_bytes, u32 bytes)
+{
+	u32 linear = min(bytes, LINEAR_BYTES);
+	struct sk_buff *skb;
+	int err;
+
+	skb = alloc_skb_with_frags(head_bytes + linear, bytes - linear,
+				   PAGE_ALLOC_COSTLY_ORDER, &err, GFP_ATOMIC);
+	if (!skb)
+		return NULL;
+	skb_put(skb, head_bytes + linear);
+	skb->data_len = bytes - linear;
+	skb->len += skb->data_len;
+	vmc_ring_copy_to_packet(circuit, skip, skb, head_bytes, bytes);
+	return skb;
+}
+
+/**
+ * vmc_ring_put_record - put a record's header behind the producer index
+ * @circuit: locked, of records
+ * @skip: bytes to leave out, whole records
+ * @bytes: of the record
+ * @record: the rest of the header
+ */
+void vmc_ring_put_record(struct vmc_circuit *circuit, u32 skip, u32 bytes,
+			 struct vmc_record record)
+{
+	u32 at = (circuit->prod + skip) & (circuit->tx_bytes - 1);
+	u64 raw;
+
+	vmc_assert(!(at % VMC_RECORD_ALIGN));
+	record.bytes = cpu_to_le32(bytes);
+	memcpy(&raw, &record, sizeof(raw));
+	WRITE_ONCE(*(u64 *)(circuit->tx + at), raw);
 }
 
 /**

@@ -53,6 +53,14 @@ void vmc_route_exit(void)
 	unregister_net_sysctl_table(sysctl_header);
 }
 
+/**
+ * vmc_route_local_is_circuit - what the sysctl says of local destinations
+ */
+bool vmc_route_local_is_circuit(void)
+{
+	return READ_ONCE(local_circuits);
+}
+
 static void name_set(struct vmc_name *name, u8 family, const void *address,
 		     unsigned int bytes, u16 port)
 {
@@ -83,7 +91,7 @@ static bool verdict_is_circuit(enum verdict verdict)
 	case VERDICT_CIRCUIT0:
 		return true;
 	case VERDICT_LOCAL:
-		if (READ_ONCE(local_circuits))
+		if (vmc_route_local_is_circuit())
 			return true;
 		vmc_stat_inc(fallback_local);
 		return false;
@@ -244,6 +252,7 @@ static void basis_take(const struct sock *sk, u32 bindings, bool is_inet,
 	ret_basis->table = is_inet ? rt_genid_ipv4(sock_net(sk)) :
 				     rt_genid_ipv6(sock_net(sk));
 	ret_basis->device = READ_ONCE(sk->sk_bound_dev_if);
+	ret_basis->is_local_circuit = vmc_route_local_is_circuit();
 	ret_basis->mark = READ_ONCE(sk->sk_mark);
 	ret_basis->bindings = bindings;
 }
@@ -266,6 +275,7 @@ bool vmc_route_is_current(const struct sock *sk, u32 bindings,
 	basis_take(sk, bindings, remote->family == VMC_FAMILY_INET, &now);
 	return now.tos == basis->tos && now.table == basis->table &&
 	       now.device == basis->device && now.mark == basis->mark &&
+	       now.is_local_circuit == basis->is_local_circuit &&
 	       now.bindings == basis->bindings;
 }
 
@@ -296,8 +306,8 @@ static bool has_odd_options(const struct sock *sk)
  *
  * May sleep.
  *
- * Return: false if it does not leave by circuit0, or for reasons that cannot
- * be told.
+ * Return: false if it leaves neither by circuit0 nor as circuits of a VM to
+ * itself do, or for reasons that cannot be told.
  */
 bool vmc_route_learn(const struct sock *sk, u32 bindings,
 		     const struct vmc_name *remote,
@@ -319,7 +329,8 @@ bool vmc_route_learn(const struct sock *sk, u32 bindings,
 					(const void *)remote->address, port,
 					ret_names);
 	ret_names->local.port = cpu_to_le16(inet_sk(sk)->inet_num);
-	return verdict == VERDICT_CIRCUIT0;
+	return verdict == VERDICT_CIRCUIT0 ||
+	       (verdict == VERDICT_LOCAL && ret_basis->is_local_circuit);
 }
 
 /**

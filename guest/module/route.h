@@ -19,6 +19,7 @@ struct vmc_route_basis {
 	u8 tos;
 	int table;		/* the generation of the route tables */
 	int device;
+	bool is_local_circuit;
 	u32 mark;
 	u32 bindings;		/* how often the socket was bound, connected */
 };
@@ -29,6 +30,7 @@ enum vmc_route vmc_route_find(struct sock *sk, const vmc_sockaddr *addr,
 			      int addr_bytes, struct vmc_names *ret_names);
 bool vmc_route_may_listen(const struct sock *sk);
 bool vmc_route_has_hooks(void);
+bool vmc_route_local_is_circuit(void);
 bool vmc_route_is_current(const struct sock *sk, u32 bindings,
 			  const struct vmc_route_basis *basis,
 			  const struct vmc_name *remote);

@@ -36,6 +36,11 @@ struct seq_file;
 	X(datagrams_unsent)		/* given up: the ring stayed full */ \
 	X(datagrams_unsent_peer)	/* so peers say, of those for us */ \
 	X(datagrams_unread)		/* in a ring that the peer left */ \
+	X(packets_sent)			/* to the hub */ \
+	X(packets_received)		/* from the hub, for the kernel */ \
+	X(packets_refused)		/* from the hub, that nobody wants */ \
+	X(packets_unsent)		/* for the hub, which had no room */ \
+	X(packets_lost)			/* so the hub says, of those for us */ \
 	X(spins_won)			/* waits that needed no sleep */ \
 	X(spins_lost)			/* looked in vain, then slept */ \
 	X(lies)				/* impossible values in shared memory */ \

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The interface circuit0: up or down, its addresses, and the default routes of
- * the uplink, over rtnetlink. The kernel adds the route of each address's
+ * The interface circuit0: up or down, its addresses, the default routes of the
+ * uplink and those to groups, over rtnetlink. The kernel adds the route of each address's
  * prefix by itself. Routes are what makes a connection a circuit.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/if_addr.h>
@@ -115,6 +116,17 @@ static int set_up(struct netlink *netlink, bool up)
 	return netlink_talk(netlink, header, NULL, NULL);
 }
 
+/* For programs that ask for it; the kernel knows it anyway. */
+static void put_broadcast(struct nlmsghdr *header,
+			  const struct vmc_module_address *address)
+{
+	uint32_t broadcast;
+
+	memcpy(&broadcast, address->address, sizeof(broadcast));
+	broadcast |= htonl(UINT32_MAX >> address->prefix);
+	mnl_attr_put_u32(header, IFA_BROADCAST, broadcast);
+}
+
 /* Adds (RTM_NEWADDR) or removes (RTM_DELADDR) one address. */
 static int change_address(struct netlink *netlink, uint16_t type,
 			  const struct vmc_module_address *address)
@@ -137,6 +149,8 @@ static int change_address(struct netlink *netlink, uint16_t type,
 		message->ifa_flags = IFA_F_NODAD;
 	mnl_attr_put(header, IFA_LOCAL, bytes, address->address);
 	mnl_attr_put(header, IFA_ADDRESS, bytes, address->address);
+	if (address->family == AF_INET && address->prefix < 31)
+		put_broadcast(header, address);
 	return netlink_talk(netlink, header, NULL, NULL);
 }
 
@@ -217,9 +231,16 @@ static int remove_others(struct netlink *netlink,
 	return 0;
 }
 
-/* Adds (RTM_NEWROUTE) or removes (RTM_DELROUTE) one family's default route. */
-static int change_default_route(struct netlink *netlink, uint16_t type,
-				int family)
+/* Where a route leads: everywhere, or to IPv4's groups and broadcasts. */
+struct destination {
+	int family;
+	unsigned char prefix;
+	unsigned char address[4];	/* of IPv4, if prefix is not 0 */
+};
+
+/* Adds (RTM_NEWROUTE) or removes (RTM_DELROUTE) one route. */
+static int change_route(struct netlink *netlink, uint16_t type,
+			const struct destination *to)
 {
 	char buffer[256] __attribute__((aligned(8)));
 	struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
@@ -231,12 +252,16 @@ static int change_default_route(struct netlink *netlink, uint16_t type,
 	if (type == RTM_NEWROUTE)
 		header->nlmsg_flags |= NLM_F_CREATE | NLM_F_EXCL;
 	route = mnl_nlmsg_put_extra_header(header, sizeof(*route));
-	route->rtm_family = (unsigned char)family;
+	route->rtm_family = (unsigned char)to->family;
+	route->rtm_dst_len = to->prefix;
 	route->rtm_table = RT_TABLE_MAIN;
 	route->rtm_protocol = RTPROT_STATIC;
-	route->rtm_scope = family == AF_INET ? RT_SCOPE_LINK :
-					       RT_SCOPE_UNIVERSE;
+	route->rtm_scope = to->family == AF_INET ? RT_SCOPE_LINK :
+						   RT_SCOPE_UNIVERSE;
 	route->rtm_type = RTN_UNICAST;
+	if (to->prefix)
+		mnl_attr_put(header, RTA_DST, sizeof(to->address),
+			     to->address);
 	mnl_attr_put_u32(header, RTA_OIF, netlink->ifindex);
 	mnl_attr_put_u32(header, RTA_PRIORITY, UPLINK_METRIC);
 	error = netlink_talk(netlink, header, NULL, NULL);
@@ -245,6 +270,42 @@ static int change_default_route(struct netlink *netlink, uint16_t type,
 	/* There is none, or the kernel has no such family. */
 	if (error == -ESRCH || error == -EOPNOTSUPP || error == -EAFNOSUPPORT)
 		return 0;
+	return error;
+}
+
+/* Whether some route leads to an IPv4 address. */
+static bool is_routed(struct netlink *netlink, const unsigned char address[4])
+{
+	char buffer[256] __attribute__((aligned(8)));
+	struct nlmsghdr *header = mnl_nlmsg_put_header(buffer);
+	struct rtmsg *route;
+
+	header->nlmsg_type = RTM_GETROUTE;
+	header->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	route = mnl_nlmsg_put_extra_header(header, sizeof(*route));
+	route->rtm_family = AF_INET;
+	route->rtm_dst_len = 32;
+	mnl_attr_put(header, RTA_DST, 4, address);
+	return !netlink_talk(netlink, header, NULL, NULL);
+}
+
+/*
+ * Where no default route says it, groups and broadcasts of IPv4 leave through
+ * the interface. For those of IPv6 each interface has a route of the kernel.
+ */
+static int add_group_routes(struct netlink *netlink)
+{
+	static const struct destination destinations[] = {
+		{ AF_INET, 4, { 224, 0, 0, 0 } },
+		{ AF_INET, 32, { 255, 255, 255, 255 } },
+	};
+	int error = 0;
+
+	for (unsigned int i = 0; !error && i < 2; i++) {
+		if (!is_routed(netlink, destinations[i].address))
+			error = change_route(netlink, RTM_NEWROUTE,
+					     &destinations[i]);
+	}
 	return error;
 }
 
@@ -261,11 +322,22 @@ static int change_default_routes(struct netlink *netlink,
 		is_wanted = false;
 		for (unsigned int k = 0; has_uplink && k < nr_addresses; k++)
 			is_wanted |= addresses[k].family == families[i];
-		error = change_default_route(netlink, is_wanted ?
-					     RTM_NEWROUTE : RTM_DELROUTE,
-					     families[i]);
+		error = change_route(netlink, is_wanted ? RTM_NEWROUTE :
+						      RTM_DELROUTE,
+				     &(struct destination){ families[i],
+							    0, { 0 } });
 	}
 	return error;
+}
+
+static bool has_inet(const struct vmc_module_address *addresses,
+		     unsigned int nr_addresses)
+{
+	while (nr_addresses) {
+		if (addresses[--nr_addresses].family == AF_INET)
+			return true;
+	}
+	return false;
 }
 
 /**
@@ -319,6 +391,8 @@ int vmc_link_configure(const struct vmc_module_address *addresses,
 	if (!error)
 		error = change_default_routes(&netlink, addresses,
 					      nr_addresses, has_uplink);
+	if (!error && has_inet(addresses, nr_addresses))
+		error = add_group_routes(&netlink);
 	netlink_close(&netlink);
 	return error;
 }

@@ -239,8 +239,14 @@ static void mistakes_of_rules_are_told(void **state)
 		  "action: \"permit\" is not allow or deny" },
 		{ "rule \"r\" {\ndirection = \"up\"\n}", ":6:",
 		  "direction: \"up\" is not out or in" },
-		{ "rule \"r\" {\nprotocol = \"icmp\"\n}", ":6:",
-		  "protocol: \"icmp\" is not any, tcp or udp" },
+		{ "rule \"r\" {\nprotocol = \"sctp\"\n}", ":6:",
+		  "protocol: \"sctp\" is not any, tcp, udp or icmp" },
+		{ "rule \"r\" {\n" OUT "protocol = \"icmp\"\n"
+		  "ports = { \"80\" }\n}", ":9:",
+		  "ports: rule \"r\" is about icmp, which has none" },
+		{ "rule \"r\" {\n" OUT "protocol = \"icmp\"\n"
+		  "congestion = \"reno\"\n}", ":9:",
+		  "congestion: rule \"r\" does not allow outbound TCP" },
 		{ "rule \"r\" {\ntransport = \"quic\"\n}", ":6:",
 		  "transport: \"quic\" is not tcp or mptcp" },
 		{ "rule \"r\" {\n" OUT "vm = { \"a\",\n\"b\" }\n}", ":9:",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Who may talk to whom. */
+#include <endian.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -123,6 +124,44 @@ static void expect_reason(const struct vmc_config *in_force,
 
 	if (!strstr(reason, words))
 		fail_msg("\"%s\" lacks \"%s\"", reason, words);
+}
+
+static bool may_ping(const struct vmc_config *in_force, const char *remote)
+{
+	struct vmc_policy_query query = {
+		.vm = &in_force->vms[0],
+		.protocol = VMC_PROTOCOL_ICMP,
+	};
+
+	assert_int_equal(vmc_value_address(remote, &query.remote), 0);
+	/* An echo's identifier stands where others have a port. */
+	query.remote.port = htole16(80);
+	return vmc_policy_look(in_force->policy, &query).is_allowed;
+}
+
+static void echoes_have_no_ports(void **state)
+{
+	struct vmc_config *read = with_rules(
+		RULE("ports", "deny", "out", "ports = { \"1-65535\" }")
+		RULE("tcp", "deny", "out", "protocol = \"tcp\"")
+		RULE("icmp", "deny", "out",
+		     "protocol = \"icmp\" remote = { \"192.0.2.0/25\" }")
+		RULE("any", "deny", "out", "remote = { \"192.0.2.192/26\" }")
+		RULE("loopback", "allow", "out",
+		     "protocol = \"icmp\" remote = { \"127.0.0.0/8\" }"));
+
+	(void)state;
+	assert_false(may_ping(read, "192.0.2.1"));
+	assert_true(may_ping(read, "192.0.2.129"));
+	assert_false(may_ping(read, "192.0.2.193"));
+	assert_true(may_ping(read, "127.0.0.1"));
+	assert_false(may_dial(read, "192.0.2.129:80"));
+	assert_false(may_dial(read, "127.0.0.1:80"));
+	vmc_config_free(read);
+	read = with_rules("");
+	assert_true(may_ping(read, "192.0.2.1"));
+	assert_false(may_ping(read, "127.0.0.1"));
+	vmc_config_free(read);
 }
 
 static void without_rules_the_defaults_decide(void **state)
@@ -485,6 +524,7 @@ int main(void)
 		cmocka_unit_test(networks_are_apart),
 		cmocka_unit_test(an_isolated_network_is_silent),
 		cmocka_unit_test(everybody_reaches_himself),
+		cmocka_unit_test(echoes_have_no_ports),
 		cmocka_unit_test(without_rules_the_defaults_decide),
 		cmocka_unit_test(protected_blocks_end_where_they_should),
 		cmocka_unit_test(a_mapped_address_is_ipv4),

@@ -53,7 +53,7 @@ class GuestLies(Lies):
             self.vms.remove(a)
 
     def test_flags_that_do_not_exist(self):
-        for flags in (2, 3, 0x80000000):
+        for flags in (3, 4, 0x80000000):
             a = self.vm("a")
             a.connect(1, (A, 1), (B, 80), flags=flags)
             a.expect_gone()

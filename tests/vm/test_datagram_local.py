@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Datagrams of a VM to itself: circuits if net.vmcircuit.local says so. The
+helpers in the guest are those of datagram.py.
+"""
+
+from errno import ECONNREFUSED
+
+import pytest
+
+from datagrams import HELPERS
+
+pytestmark = pytest.mark.circuit
+
+LOOPBACK = {"inet": "127.0.0.1", "inet6": "::1"}
+
+
+@pytest.fixture(params=["own", "loopback"])
+def guest(world, family, request):
+    """`s` is bound there, at an address of circuit0 or the loopback."""
+    world.set_local(True)
+    guest = world.guests[0]
+    address = guest.address(family) if request.param == "own" else \
+        LOOPBACK[family]
+    guest.set(FAMILY=2 if family == "inet" else 10, SERVER=address,
+              CLIENT=address, PORT=None)
+    guest.run(HELPERS)
+    guest.set(PORT=guest.run("s = udp(0); port_of(s)"))
+    yield guest
+    world.set_local(False)
+
+
+def counters(guest):
+    found = guest.run("stats()")
+    return [found[name] for name in ("datagrams_sent", "datagrams_received",
+                                     "circuits_connected")]
+
+
+def test_datagrams_come_back_by_a_circuit(guest):
+    before = counters(guest)
+    assert guest.run("""
+c = udp(0)
+found = []
+for size in (0, 1, 1400, 9000, LARGEST[FAMILY]):
+    c.sendto(payload(1, size), target())
+    data, name = s.recvfrom(70000)
+    s.sendto(data, name)
+    found.append((c.recv(70000) == payload(1, size),
+                  name_of(name) == name_of(c.getsockname())))
+found
+""") == [(True, True)] * 5
+    sent, received, made = (after - then for after, then in
+                            zip(counters(guest), before))
+    assert (sent, received) == (10, 10) and 1 <= made <= 2
+
+
+def test_a_slow_reader_holds_the_sender_up(guest):
+    task = guest.spawn("take(s, 3000)")
+    sent = guest.run("""
+chosen = random.Random(5)
+c = udp(); c.connect(target())
+def went():
+    for number in range(3000):
+        data = payload(number, chosen.randrange(0, 3000))
+        c.send(data)
+        yield data
+digest_of(went())
+""", 60)
+    assert task.join(30) == sent
+
+
+def test_nobody_there_is_told(guest):
+    guest.run("port = port_of(s); s.close(); c = udp(); "
+              "c.connect((SERVER, port)); c.send(b'x')")
+    assert guest.errno("c.recv(10)") == ECONNREFUSED
+    guest.run("s = udp(port); c.send(b'now'); s.recv(10)")
+
+
+def test_what_has_control_messages_keeps_its_place(guest):
+    assert guest.run("""
+c = udp(); c.connect(target())
+level, name = (0, 2) if FAMILY == 2 else (41, 52)
+for number in range(100):
+    if number % 3:
+        c.send(bytes([number]))
+    else:
+        c.sendmsg([bytes([number])], [(level, name, struct.pack('i', 9))])
+[s.recv(10)[0] for _ in range(100)]
+""") == list(range(100))
+
+
+@pytest.mark.own_proof
+def test_without_the_sysctl_they_go_by_lo(world, guest):
+    code = "c = udp(); c.sendto(b'x', target()); s.recv(10)"
+    world.set_local(False)
+    before = counters(guest)
+    assert guest.run(code) == b"x"
+    assert counters(guest) == before
+    world.set_local(True)
+    assert guest.run(code) == b"x"
+    assert counters(guest) != before
+    world.set_local(False)
+    before = counters(guest)
+    assert guest.run(code) == b"x"
+    assert counters(guest) == before
