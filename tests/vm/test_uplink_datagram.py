@@ -321,16 +321,16 @@ def test_too_large_for_the_path_is_lost_if_it_must_stay_whole(
 @one_family
 def test_socket_that_takes_no_more_stalls_no_other(world, server, client,
                                                    known):
-    """A line of 4 Mbit/s beside the host's own loopback."""
+    """A line of 1 Mbit/s beside the host's own loopback."""
     world.host.run(HELPERS)
     world.host.run(f"h = udp({HOST_PORT}, '127.0.0.1')")
     echo = world.host.spawn("echo(h, 20)")
     before = lost_on_the_way_out(world, client)
-    world.shell("tc qdisc add dev up0 root tbf rate 4mbit burst 10kb "
+    world.shell("tc qdisc add dev up0 root tbf rate 1mbit burst 10kb "
                 "limit 2mb")
     try:
         task = client.spawn(
-            "data = pattern(1000)\nfor _ in range(1500): c.send(data)")
+            "data = pattern(1000)\nfor _ in range(800): c.send(data)")
         late = client.run(f"""
 d = udp()
 d.connect(({outside.HOST_FOR_GUESTS[0]!r}, {HOST_PORT}))
@@ -342,17 +342,17 @@ for number in range(20):
     late.append(time.monotonic() - before)
 max(late)
 """, 30)
+        early = server.run("len(receive_all(s, 0.01))")
         task.join(30)
-        arrived = server.run("len(receive_all(s, 2))", 60)
+        arrived = early + server.run("len(receive_all(s, 2))", 60)
     finally:
         world.shell("tc qdisc del dev up0 root")
     echo.join()
     assert late < 1
-    # On a line that slow nothing moves for 10 ms, which is all that a guest
-    # waits; but each loss is counted.
-    lost = lost_on_the_way_out(world, client) - before
-    assert lost > 0
-    assert arrived + lost == 1500
+    # The line was still busy then. That nothing moves on it for 10 ms, which
+    # is all that a guest waits, costs datagrams; but each is counted.
+    assert early < 800
+    assert arrived + lost_on_the_way_out(world, client) - before == 800
 
 
 # -- the end
