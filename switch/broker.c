@@ -57,6 +57,7 @@ static void drop_state(struct vmc_vm *vm)
 	struct vmc_dial *dial;
 
 	vm->is_welcome = false;
+	vm->has_dialled_hub = false;
 	vmc_answer_leave(vm);
 	if (broker->table.uplink)
 		vmc_uplink_leave(broker->table.uplink, vm);

@@ -275,15 +275,20 @@ static int check_dial(struct vmc_vm_table *table, struct vmc_vm *vm,
 {
 	enum vmc_protocol protocol = flags & VMC_CIRCUIT_DATAGRAM ?
 				     VMC_PROTOCOL_UDP : VMC_PROTOCOL_TCP;
+	bool is_free = false;
 	int error;
 
-	if (!(flags & VMC_CIRCUIT_HUB))
-		error = check_names(table, vm, protocol, local, remote,
-				    ret_callee);
-	else
+	if (flags & VMC_CIRCUIT_HUB) {
 		/* A process has no trunk, nor packets. */
 		error = vm->config->is_endpoint ? EOPNOTSUPP : 0;
-	return error ? error : vmc_quota_take_connect(vm);
+		/* Each VM has a port, but is not to open it again and again. */
+		is_free = !vm->has_dialled_hub;
+		vm->has_dialled_hub = true;
+	} else {
+		error = check_names(table, vm, protocol, local, remote,
+				    ret_callee);
+	}
+	return error || is_free ? error : vmc_quota_take_connect(vm);
 }
 
 /**

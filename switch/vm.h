@@ -110,6 +110,7 @@ struct vmc_vm {
 	unsigned int nr_datagram_sockets;	/* of the host, for it */
 	struct vmc_quota quota;
 	struct vmc_hub_port *hub;	/* its end of the circuit to the hub */
+	bool has_dialled_hub;		/* since HELLO */
 
 	struct vmc_vm_stats stats;
 	struct vmc_drops drops;		/* of circuits that are closed */

@@ -135,6 +135,7 @@ class HubBase(Base):
         return self.stats(name)["packets_refused"]
 
     def descriptors(self):
+        """The switch's; a control connection may be among them."""
         return len(os.listdir(f"/proc/{self.switch.pid}/fd"))
 
 
@@ -155,6 +156,17 @@ class Many(HubBase):
         a = self.open("a")
         a.vm.connect(0, ("0.0.0.0", 0), ("0.0.0.0", 0), flags=HUB)
         a.vm.expect(fake.FAILED, cookie=0, error=errno.EISCONN)
+
+    def test_only_the_first_way_there_is_free(self):
+        self.tearDown()
+        self.configuration = CONFIGURATION + "max_connects_per_second = 1\n"
+        self.setUp()
+        a = self.open("a")
+        errors = set()
+        for _ in range(20):
+            a.vm.connect(0, ("0.0.0.0", 0), ("0.0.0.0", 0), flags=HUB)
+            errors.add(a.vm.expect(fake.FAILED, cookie=0).error)
+        self.assertEqual(errors, {errno.EISCONN, errno.ENOBUFS})
 
     def test_a_group_is_all_who_joined(self):
         a, b, f = self.open("a", GROUP), self.open("b", GROUP), self.open("f")
@@ -261,7 +273,7 @@ class Many(HubBase):
             a.send(datagram(A, GROUP, b"end"))
             while b.receive()[-3:] != b"end":
                 pass
-            f.wait(lambda: self.descriptors() == before)
+            f.wait(lambda: self.descriptors() <= before)
             self.vms.remove(f.vm)
             f.vm.close()
 
@@ -469,9 +481,9 @@ class Outside(HubBase):
         for identifier in range(300):
             a.send(echo(A, HOST, b"", identifier))
             self.assertEqual(Icmp(a.receive()).identifier, identifier)
-        self.assertEqual(self.descriptors() - opened, 128)
+        self.assertTrue(120 < self.descriptors() - opened <= 128)
         a.vm.socket.close()
-        a.wait(lambda: self.descriptors() == before)
+        a.wait(lambda: self.descriptors() <= before)
         self.vms.remove(a.vm)
         a.vm.close()
 
