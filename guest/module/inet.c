@@ -107,6 +107,7 @@ static int inet_disconnect(struct sock *sk, int flags)
 		WRITE_ONCE(sk->sk_err, ECONNRESET);
 	inet_sk_set_state(sk, TCP_CLOSE);
 	WRITE_ONCE(sk->sk_shutdown, 0);
+	vs->is_deaf = false;
 	sock_reset_flag(sk, SOCK_DONE);
 	vmc_sock_clear_names(sk);
 	if (vs->shadow)
@@ -145,13 +146,18 @@ static int inet_bind_shadow(struct socket *sock, vmc_sockaddr *addr,
 			    int addr_bytes)
 {
 	struct socket *shadow = vmc_shadow_get(sock->sk);
+	struct sock *sk = sock->sk;
+	int err;
 
 	if (!shadow)
 		return -ENOMEM;
-	/* An accepted circuit has its listener's port, a dialled one its own. */
-	if (inet_sk(sock->sk)->inet_dport)
-		return -EINVAL;
-	return READ_ONCE(shadow->ops)->bind(shadow, addr, addr_bytes);
+	lock_sock(sk);
+	err = READ_ONCE(shadow->ops)->bind(shadow, addr, addr_bytes);
+	/* Of a connection that has ended only the name was left. */
+	if (!err && inet_sk(sk)->inet_dport)
+		vmc_sock_clear_names(sk);
+	release_sock(sk);
+	return err;
 }
 
 /*

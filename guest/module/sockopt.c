@@ -169,6 +169,7 @@ static int circuit_get(struct sock *sk, int level, int name,
 		       char __user *value, int __user *bytes)
 {
 	struct vmc_circuit *circuit;
+	struct socket *shadow;
 	struct tcp_info info;
 	int mss = 0;
 
@@ -181,11 +182,20 @@ static int circuit_get(struct sock *sk, int level, int name,
 		mss = circuit_mss(sk);
 	}
 	rcu_read_unlock();
-	if (!mss)
-		return -ENOPROTOOPT;
 	if (name == TCP_MAXSEG)
-		return value_put(&mss, sizeof(mss), value, bytes);
-	vmc_uplink_ask(sk, &info);
+		return mss ? value_put(&mss, sizeof(mss), value, bytes) :
+			     -ENOPROTOOPT;
+	if (mss) {
+		vmc_uplink_ask(sk, &info);
+	} else {
+		shadow = vmc_shadow_get(sk);
+		if (!shadow)
+			return -ENOMEM;
+		tcp_get_info(shadow->sk, &info);
+		/* It knows nothing of a connect under way. */
+		if (!READ_ONCE(vmc_sk(sk)->is_fallback))
+			info.tcpi_state = READ_ONCE(sk->sk_state);
+	}
 	return value_put(&info, sizeof(info), value, bytes);
 }
 

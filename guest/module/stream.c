@@ -62,7 +62,10 @@ static bool space_or_end(struct sock *sk)
 	return ret;
 }
 
-/* Owned. Waits for room, or for a reason to stop. */
+/*
+ * Owned. Waits for room, or for a reason to stop; -EPIPE if the socket was
+ * disconnected meanwhile.
+ */
 static int wait_for_space(struct sock *sk, long *timeo)
 {
 	struct vmc_circuit *circuit = vmc_sock_circuit(sk);
@@ -79,10 +82,10 @@ static int wait_for_space(struct sock *sk, long *timeo)
 		else if (signal_pending(current))
 			err = sock_intr_errno(*timeo);
 		else
-			sk_wait_event(sk, timeo, space_or_end(sk), &wait);
+			err = sk_wait_event(sk, timeo, space_or_end(sk), &wait);
 	}
 	remove_wait_queue(sk_sleep(sk), &wait);
-	return err;
+	return min(err, 0);
 }
 
 /*
@@ -232,19 +235,24 @@ static bool data_or_end(struct sock *sk, u32 beyond_bytes)
 	return ret;
 }
 
-/* Owned. Waits until more than that can be read, or there is an end. */
-static void wait_for_data(struct sock *sk, u32 beyond_bytes, long *timeo)
+/*
+ * Owned. Waits until more than that can be read, or there is an end; -EPIPE if
+ * the socket was disconnected meanwhile.
+ */
+static int wait_for_data(struct sock *sk, u32 beyond_bytes, long *timeo)
 {
 	struct vmc_circuit *circuit = vmc_sock_circuit(sk);
 	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+	int err;
 
 	add_wait_queue(sk_sleep(sk), &wait);
 	sk_set_bit(SOCKWQ_ASYNC_WAITDATA, sk);
 	if (circuit)
 		vmc_circuit_await_data(circuit);
-	sk_wait_event(sk, timeo, data_or_end(sk, beyond_bytes), &wait);
+	err = sk_wait_event(sk, timeo, data_or_end(sk, beyond_bytes), &wait);
 	sk_clear_bit(SOCKWQ_ASYNC_WAITDATA, sk);
 	remove_wait_queue(sk_sleep(sk), &wait);
+	return min(err, 0);
 }
 
 /*
@@ -257,7 +265,7 @@ static int receive_some(struct vmc_circuit *circuit, struct msghdr *msg,
 	u32 fill = vmc_circuit_readable(circuit);
 	u32 wish, copied;
 
-	if (fill <= skip)
+	if (fill <= skip || !bytes)
 		return 0;
 	wish = min3((size_t)(fill - skip), bytes, (size_t)CHUNK_BYTES);
 	if (flags & MSG_TRUNC) {
@@ -351,7 +359,12 @@ static int circuit_receive(struct sock *sk, struct msghdr *msg, size_t bytes,
 			if (n <= 0)
 				return n;
 		}
-		wait_for_data(sk, skip, &timeo);
+		n = wait_for_data(sk, skip, &timeo);
+		if (n < 0)
+			return received ?: n;
+		/* Who wants nothing gets it when woken, whatever the reason. */
+		if (!bytes)
+			return 0;
 	}
 	return received;
 }
@@ -507,7 +520,7 @@ int vmc_stream_ioctl(struct sock *sk, int cmd, int *ret_value)
 
 		return tcp->sk_prot->ioctl(tcp, cmd, ret_value);
 	}
-	if (sk->sk_state == TCP_LISTEN)
+	if (sk->sk_state == TCP_LISTEN && cmd != SIOCATMARK)
 		return -EINVAL;
 	lock_sock(sk);
 	circuit = vmc_sock_circuit(sk);
@@ -530,8 +543,21 @@ int vmc_stream_ioctl(struct sock *sk, int cmd, int *ret_value)
 	return err;
 }
 
+/* Whoever has ended both directions resets the peer if more comes. */
+static void shutdown_both(struct sock *sk, struct vmc_circuit *circuit)
+{
+	struct vmc_sock *vs = vmc_sk(sk);
+
+	if (vs->is_deaf || circuit->is_mapped)
+		return;
+	/* In this order: what comes after the look rings. */
+	vmc_circuit_await_data(circuit);
+	vs->deaf_from = circuit->cons + vmc_circuit_readable(circuit);
+	vs->is_deaf = true;
+}
+
 /**
- * vmc_stream_shutdown - the sending half of shutdown()
+ * vmc_stream_shutdown - what the kernel leaves to us of shutdown()
  * @sk: owned; the kernel has set sk_shutdown and knows the socket is connected
  * @how: RCV_SHUTDOWN, SEND_SHUTDOWN
  */
@@ -539,11 +565,16 @@ void vmc_stream_shutdown(struct sock *sk, int how)
 {
 	struct vmc_circuit *circuit = vmc_sock_circuit(sk);
 
-	if (!(how & SEND_SHUTDOWN) || !circuit ||
-	    !((1 << sk->sk_state) & (TCPF_ESTABLISHED | TCPF_CLOSE_WAIT)) ||
-	    !vmc_circuit_step(circuit, VMC_EVENT_SHUT_TX))
+	if (!circuit)
 		return;
-	inet_sk_set_state(sk, sk->sk_state == TCP_ESTABLISHED ?
-			  TCP_FIN_WAIT2 : TCP_CLOSE);
-	vmc_circuit_set_flags(circuit, VMC_CTL_FIN);
+	if ((how & SEND_SHUTDOWN) &&
+	    ((1 << sk->sk_state) & (TCPF_ESTABLISHED | TCPF_CLOSE_WAIT)) &&
+	    vmc_circuit_step(circuit, VMC_EVENT_SHUT_TX)) {
+		inet_sk_set_state(sk, sk->sk_state == TCP_ESTABLISHED ?
+				  TCP_FIN_WAIT2 : TCP_CLOSE);
+		vmc_circuit_set_flags(circuit, VMC_CTL_FIN);
+	}
+	if (sk->sk_state == TCP_FIN_WAIT2 &&
+	    sk->sk_shutdown == SHUTDOWN_MASK)
+		shutdown_both(sk, circuit);
 }
