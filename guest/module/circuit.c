@@ -228,7 +228,7 @@ static u32 circuit_prod(const struct vmc_circuit *circuit)
 
 static u32 circuit_rx_fill(const struct vmc_circuit *circuit, u32 *ret_raw)
 {
-	*ret_raw = unlikely(circuit->is_cut) ? circuit->rx_end :
+	*ret_raw = unlikely(READ_ONCE(circuit->is_cut)) ? circuit->rx_end :
 		le32_to_cpu(smp_load_acquire(&circuit->peer->prod)); /* A' */
 	return vmc_ring_fill(*ret_raw, circuit_cons(circuit));
 }

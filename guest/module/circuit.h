@@ -57,8 +57,8 @@ struct vmc_circuit {
 	enum vmc_state state;
 	bool is_lying;		/* the peer was caught, or a program */
 	bool is_cut;		/* the peer's data ends at rx_end for us */
-	u32 rx_end;
 	bool is_mapped;		/* prod and cons in @own are a program's */
+	u32 rx_end;		/* if is_cut */
 	u32 options_serial;	/* of what we told the uplink last */
 	u32 figures_wanted;	/* of what we asked it last */
 	u64 copied_in;		/* bytes that went into the ring by system calls */

@@ -17,6 +17,7 @@
 #include "compat.h"
 #include "datagram.h"
 #include "flow.h"
+#include "option.h"
 #include "ready.h"
 #include "route.h"
 
@@ -281,7 +282,8 @@ static void datagram_destroy_sock(struct sock *sk)
 static int datagram_set_option(struct sock *sk, int level, int name,
 			       sockptr_t value, unsigned int bytes)
 {
-	if (level == SOL_IPV6 && name == IPV6_ADDRFORM)
+	if (sk->sk_family == AF_INET6 &&
+	    vmc_option_of_datagram(level, name) == VMC_OPTION_REFUSED)
 		return -EOPNOTSUPP;
 	return family_of(sk)->udp->setsockopt(sk, level, name, value, bytes);
 }

@@ -15,6 +15,7 @@
 #include "inet.h"
 #include "listen.h"
 #include "mapping.h"
+#include "poll.h"
 #include "shadow.h"
 #include "sock.h"
 #include "sockopt.h"
@@ -153,6 +154,9 @@ static int inet_bind_shadow(struct socket *sock, vmc_sockaddr *addr,
 		return -ENOMEM;
 	lock_sock(sk);
 	err = READ_ONCE(shadow->ops)->bind(shadow, addr, addr_bytes);
+	/* An address may decide IPV6_V6ONLY, which accept() inherits. */
+	if (!err)
+		vmc_shadow_copy_options(sk, shadow->sk);
 	/* Of a connection that has ended only the name was left. */
 	if (!err && inet_sk(sk)->inet_dport)
 		vmc_sock_clear_names(sk);
@@ -219,7 +223,7 @@ static int inet_ioctl_sock(struct socket *sock, unsigned int cmd,
 	.socketpair	= sock_no_socketpair, \
 	.accept		= vmc_listen_accept, \
 	.getname	= inet_name, \
-	.poll		= vmc_stream_poll, \
+	.poll		= vmc_poll, \
 	.ioctl		= inet_ioctl_sock, \
 	.gettstamp	= sock_gettstamp, \
 	.listen		= vmc_listen, \
@@ -228,6 +232,7 @@ static int inet_ioctl_sock(struct socket *sock, unsigned int cmd,
 	.getsockopt	= vmc_sockopt_get, \
 	.sendmsg	= vmc_stream_send, \
 	.recvmsg	= vmc_stream_receive, \
+	.set_rcvlowat	= vmc_sockopt_set_rcvlowat, \
 	.mmap		= vmc_mapping_map
 
 static const struct proto_ops stream_ops = {

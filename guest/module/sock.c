@@ -208,6 +208,7 @@ void vmc_sock_update(struct sock *sk)
 		return;
 	}
 	if (sk->sk_state == TCP_FIN_WAIT2 && vmc_sk(sk)->is_deaf &&
+	    !circuit->is_mapped &&
 	    circuit->cons + fill != vmc_sk(sk)->deaf_from) {
 		vmc_circuit_cut(circuit, vmc_sk(sk)->deaf_from);
 		vmc_circuit_set_flags(circuit, VMC_CTL_RST);
@@ -332,16 +333,19 @@ static bool has_news(const struct vmc_circuit *circuit)
 }
 
 /*
- * Somebody took the data before this bell was heard, and with the bell the
- * request for it is used up: ask anew, on behalf of who still sleeps.
+ * With the bell the request for it is used up: ask anew for who wants SIGIO,
+ * and, if somebody took the data before this bell was heard, on behalf of who
+ * still sleeps.
  */
 static bool signal_has_data(struct sock *sk, struct vmc_circuit *circuit)
 {
 	struct socket_wq *wq = rcu_dereference(sk->sk_wq);
 
+	if (wq && wq->fasync_list)
+		vmc_circuit_await_data(circuit);
 	if (vmc_circuit_readable_hint(circuit))
 		return true;
-	if (!skwq_has_sleeper(wq) && !(wq && wq->fasync_list))
+	if (!skwq_has_sleeper(wq))
 		return false;
 	vmc_circuit_await_data(circuit);
 	return vmc_circuit_readable_hint(circuit);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Data: send, receive, poll, half-close. Each call looks whether the socket
+ * Data: send, receive, half-close. Each call looks whether the socket
  * has fallen back to TCP, and then is the shadow's; otherwise it does on rings
  * what TCP does on its queues, step by step in TCP's order, because programs
  * depend on which of several things they are told first.
@@ -13,10 +13,33 @@
 #include "compat.h"
 #include "connect.h"
 #include "listen.h"
+#include "option_table.h"
 #include "ring_copy.h"
 #include "shadow.h"
 #include "stats.h"
 #include "stream.h"
+
+/* What the table says of flags; those that end a call. */
+enum flag_way {
+	FLAG_HONOURED,
+	FLAG_IGNORED,
+	FLAG_REFUSED,
+	FLAG_NOT_URGENT,
+	FLAG_NOT_QUEUED,
+};
+
+#define PICK_REFUSED(flag, send, receive, words) \
+	| (FLAG_##send == FLAG_REFUSED ? (flag) : 0)
+#define PICK_NOT_URGENT(flag, send, receive, words) \
+	| (FLAG_##receive == FLAG_NOT_URGENT ? (flag) : 0)
+#define PICK_NOT_QUEUED(flag, send, receive, words) \
+	| (FLAG_##receive == FLAG_NOT_QUEUED ? (flag) : 0)
+
+static const unsigned int refused_flags = 0 VMC_STREAM_FLAGS(PICK_REFUSED);
+static const unsigned int not_urgent_flags =
+	0 VMC_STREAM_FLAGS(PICK_NOT_URGENT);
+static const unsigned int not_queued_flags =
+	0 VMC_STREAM_FLAGS(PICK_NOT_QUEUED);
 
 /* Publish at least this often, so that both sides copy at the same time. */
 #define CHUNK_BYTES (64U << 10)
@@ -200,7 +223,7 @@ int vmc_stream_send(struct socket *sock, struct msghdr *msg, size_t bytes)
 	}
 	if (READ_ONCE(vmc_sk(sk)->is_fallback))
 		return fallback_send(sk, msg, bytes);
-	if (flags & MSG_OOB)
+	if (flags & refused_flags)
 		return -EOPNOTSUPP;
 	lock_sock(sk);
 	timeo = sock_sndtimeo(sk, flags & MSG_DONTWAIT);
@@ -386,12 +409,12 @@ int vmc_stream_receive(struct socket *sock, struct msghdr *msg, size_t bytes,
 
 	if (READ_ONCE(vmc_sk(sk)->is_fallback))
 		return fallback_receive(sk, msg, bytes, flags);
-	if (flags & MSG_ERRQUEUE)
+	if (flags & not_queued_flags)
 		return -EAGAIN;	/* a circuit queues no errors */
 	lock_sock(sk);
 	if (sk->sk_state == TCP_LISTEN)
 		ret = -ENOTCONN;
-	else if (flags & MSG_OOB)
+	else if (flags & not_urgent_flags)
 		ret = -EINVAL;	/* as TCP: no urgent data */
 	else
 		ret = circuit_receive(sk, msg, bytes, flags,
@@ -402,102 +425,24 @@ int vmc_stream_receive(struct socket *sock, struct msghdr *msg, size_t bytes,
 	return ret;
 }
 
-/* Under RCU. Asks for bells on what is not there, and looks again. */
-static __poll_t circuit_poll(struct sock *sk, struct vmc_circuit *circuit,
-			     __poll_t wanted)
-{
-	/* The sender stops to send when the ring is more than two thirds full. */
-	u32 target = min_t(u32, sock_rcvlowat(sk, 0, INT_MAX),
-			   circuit->rx_bytes / 2);
-	__poll_t mask = 0;
+enum ioctl_way {
+	IOCTL_READABLE,
+	IOCTL_UNTAKEN,
+	IOCTL_NOTHING,
+	IOCTL_OTHER,
+};
 
-	if (wanted & (EPOLLIN | EPOLLRDNORM)) {
-		/*
-		 * Always, though there may be data: an edge-triggered waiter
-		 * wants to hear of the data after these, too.
-		 */
-		vmc_circuit_await_data(circuit);
-		if (vmc_circuit_readable_hint(circuit) >= target)
-			mask |= EPOLLIN | EPOLLRDNORM;
+#define IOCTL_CASE(request, way, words) \
+	case request: \
+		return IOCTL_##way;
+
+static enum ioctl_way ioctl_way(int cmd)
+{
+	switch (cmd) {
+	VMC_STREAM_IOCTLS(IOCTL_CASE)
+	default:
+		return IOCTL_OTHER;
 	}
-	if (!(wanted & (EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND)))
-		return mask;
-	if (READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN)
-		return mask | EPOLLOUT | EPOLLWRNORM;
-	if (!vmc_ring_is_roomy(vmc_circuit_writable_hint(circuit),
-			       circuit->tx_bytes)) {
-		WRITE_ONCE(vmc_sk(sk)->wants_space, true);
-		vmc_circuit_await_space(circuit);
-		if (!vmc_ring_is_roomy(vmc_circuit_writable_hint(circuit),
-				       circuit->tx_bytes))
-			return mask;
-	}
-	return mask | EPOLLOUT | EPOLLWRNORM;
-}
-
-static __poll_t listener_poll(struct sock *sk)
-{
-	struct socket *shadow = vmc_sk(sk)->shadow;
-	__poll_t mask = 0;
-
-	if (vmc_listen_has_child(sk))
-		mask |= EPOLLIN | EPOLLRDNORM;
-	return mask | READ_ONCE(shadow->ops)->poll(NULL, shadow, NULL);
-}
-
-static __poll_t fallback_poll(struct sock *sk)
-{
-	struct socket *shadow = vmc_sk(sk)->shadow;
-	__poll_t mask;
-
-	vmc_shadow_sync_error(sk);
-	/* The waiter is on our queue, which is the shadow's as well. */
-	mask = READ_ONCE(shadow->ops)->poll(NULL, shadow, NULL);
-	return mask | (READ_ONCE(sk->sk_err) ? EPOLLERR : 0);
-}
-
-/**
- * vmc_stream_poll - poll(), select(), epoll
- * @file: of the socket
- * @sock: ours
- * @wait: how to wait
- *
- * Return: the events that TCP would report.
- */
-__poll_t vmc_stream_poll(struct file *file, struct socket *sock,
-			 poll_table *wait)
-{
-	__poll_t wanted = poll_requested_events(wait), mask = 0;
-	struct sock *sk = sock->sk;
-	struct vmc_circuit *circuit;
-	u8 shutdown;
-	int state;
-
-	sock_poll_wait(file, sock, wait);
-	state = inet_sk_state_load(sk);
-	if (state == TCP_LISTEN)
-		return listener_poll(sk);
-	if (READ_ONCE(vmc_sk(sk)->is_fallback))
-		return fallback_poll(sk);
-
-	rcu_read_lock();
-	circuit = rcu_dereference(vmc_sk(sk)->circuit);
-	if (circuit)
-		mask |= circuit_poll(sk, circuit, wanted);
-	else if (state != TCP_SYN_SENT)
-		mask |= EPOLLOUT | EPOLLWRNORM;
-	rcu_read_unlock();
-
-	shutdown = READ_ONCE(sk->sk_shutdown);
-	if (shutdown == SHUTDOWN_MASK || state == TCP_CLOSE)
-		mask |= EPOLLHUP;
-	if (shutdown & RCV_SHUTDOWN)
-		mask |= EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
-	smp_rmb();
-	if (READ_ONCE(sk->sk_err) ||
-	    !skb_queue_empty_lockless(&sk->sk_error_queue))
-		mask |= EPOLLERR;
-	return mask;
 }
 
 /**
@@ -524,20 +469,20 @@ int vmc_stream_ioctl(struct sock *sk, int cmd, int *ret_value)
 		return -EINVAL;
 	lock_sock(sk);
 	circuit = vmc_sock_circuit(sk);
-	switch (cmd) {
-	case SIOCINQ:
+	switch (ioctl_way(cmd)) {
+	case IOCTL_READABLE:
 		*ret_value = circuit ? vmc_circuit_readable(circuit) : 0;
 		break;
-	case SIOCOUTQ:
+	case IOCTL_UNTAKEN:
 		*ret_value = circuit ? circuit->tx_bytes -
 				       vmc_circuit_writable(circuit) : 0;
 		break;
-	case SIOCATMARK:
-	case SIOCOUTQNSD:
+	case IOCTL_NOTHING:
 		*ret_value = 0;
 		break;
-	default:
+	case IOCTL_OTHER:
 		err = -ENOIOCTLCMD;
+		break;
 	}
 	release_sock(sk);
 	return err;
