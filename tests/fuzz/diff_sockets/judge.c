@@ -27,6 +27,9 @@
 #define PATIENCE_MS	8000
 #define LOOK_US		300
 
+/* As diff_poll_mask() and the details of calls have it. */
+#define FOLDED_RDHUP	0x20
+
 
 /* The state as programs can tell it. */
 static int state_of(int fd)
@@ -52,7 +55,8 @@ static int state_of(int fd)
 static int buffer_bits(const struct diff_slot *slot)
 {
 	return (diff_is_even(slot, slot->end) ? 0 : EPOLLOUT) |
-	       (diff_is_even(slot, !slot->end) ? 0 : EPOLLIN);
+	       (diff_is_even(slot, !slot->end) ? 0 :
+		EPOLLIN | EPOLLHUP | FOLDED_RDHUP);
 }
 
 /* Of the details' word number @word, for calls that tell masks. */
@@ -265,7 +269,9 @@ static const char *slot_difference(const struct diff_slot *slot,
 
 	for (side = 0; side < DIFF_NR_SIDES; side++)
 		told[side] = state_of(slot->fd[side]);
-	if (told[DIFF_LEFT] != told[DIFF_RIGHT])
+	/* TCP's FIN waits behind a full buffer, a circuit's is seen at once. */
+	if (told[DIFF_LEFT] != told[DIFF_RIGHT] &&
+	    diff_is_even(slot, !slot->end))
 		return "state";
 	/* A call that waits for more takes what there is when it likes. */
 	if (is_receiving(slot) || !diff_is_even(slot, !slot->end))

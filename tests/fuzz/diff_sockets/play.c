@@ -325,8 +325,12 @@ static bool play_bulk(struct play *play, struct diff_call *calls)
 	} while (calls[DIFF_LEFT].result.value >= 0 &&
 		 calls[DIFF_RIGHT].result.value >= 0 &&
 		 !diff_pair_is_done(pair) && diff_milliseconds() < end);
-	return diff_judge_calls(calls, play->message) &&
-	       pair_look(play, pair);
+	if (!diff_judge_calls(calls, play->message) || !pair_look(play, pair))
+		return false;
+	/* The sender's last bytes may have come after the last look. */
+	diff_call_run(&calls[DIFF_LEFT]);
+	diff_call_run(&calls[DIFF_RIGHT]);
+	return diff_judge_calls(calls, play->message);
 }
 
 static bool play_signal(struct play *play, int number)
