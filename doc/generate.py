@@ -1,14 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Writes into protocol.md what proto/ defines: limits, messages, offsets, the
-transition table, and what a program can map.
+transition table, and what a program can map. Writes into socket-options.md what
+the module's table of options says.
 
 usage: doc/generate.py [--check]
 
-A section of protocol.md from "<!-- generated: NAME -->" to "<!-- end -->" is
+A section from "<!-- generated: NAME -->" to "<!-- end -->" is
 replaced. Names and comments are read from the headers; every number comes from
 a C program that includes them. With --check nothing is written, and the exit
-code is 1 if protocol.md differs from proto/.
+code is 1 if a document differs from its source.
 """
 
 import os
@@ -17,13 +18,17 @@ import subprocess
 import sys
 import tempfile
 
+from option_tables import OptionWriter
+
 DOC = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(DOC)
-TARGET = os.path.join(DOC, "protocol.md")
+PROTOCOL = os.path.join(DOC, "protocol.md")
+OPTIONS = os.path.join(DOC, "socket-options.md")
+OPTION_TABLE = os.path.join(TOP, "guest/module/option_table.h")
 HEADERS = ("limits.h", "wire.h", "ring.h", "record.h", "state.h",
            "mapping.h")
 
-SECTION = re.compile(r"(<!-- generated: ([a-z_ ]+) -->\n).*?(<!-- end -->)",
+SECTION = re.compile(r"(<!-- generated: ([a-z0-9_ ]+) -->\n).*?(<!-- end -->)",
                      re.S)
 AREA = re.compile(r"^ \*   (VMC_MAP_\w+) {2,}(.+?) {2,}(.+?) {2,}(.+)$", re.M)
 DEFINE = re.compile(r"#define[ \t]+(VMC_\w+)[ \t]+\S")
@@ -218,10 +223,7 @@ class Writer:
                    "layout": self.write_layout, "states": self.write_states,
                    "transitions": self.write_transitions,
                    "areas": self.write_areas, "requests": self.write_requests}
-        if section not in writers:
-            raise Failure(f"protocol.md asks for '{section}', which "
-                          "generate.py does not know")
-        return writers[section]()
+        return writers[section]() if section in writers else None
 
     def write_limits(self):
         return table(("name", "value", "meaning"),
@@ -295,35 +297,60 @@ class Writer:
                       for name, note in self.requests])
 
 
-def generate(old):
+def sections_of(old, path):
     sections = [match[2] for match in SECTION.finditer(old)]
     if old.count("<!-- generated:") != len(sections):
-        raise Failure("a generated section of protocol.md has no end")
+        raise Failure(f"a generated section of {path} has no end")
+    return sections
+
+
+def fill_in(old, writer):
+    def section(match):
+        text = writer.write(match[2])
+        if text is None:
+            raise Failure(f"nobody can make the section '{match[2]}'")
+        return match[1] + text + "\n" + match[3]
+    return SECTION.sub(section, old)
+
+
+def generate_protocol(old):
     writer = Writer()
-    writer.ask(sections)
-    return SECTION.sub(lambda match: match[1] + writer.write(match[2]) + "\n" +
-                       match[3], old)
+    writer.ask(sections_of(old, PROTOCOL))
+    return fill_in(old, writer)
+
+
+def generate_options(old):
+    sections_of(old, OPTIONS)
+    return fill_in(old, OptionWriter(read(OPTION_TABLE), table))
+
+
+def update(path, generate, is_check):
+    """Return whether the document is as it should be, or is now."""
+    old = read(path)
+    new = generate(old)
+    if old == new:
+        return True
+    if is_check:
+        print(f"{os.path.relpath(path, TOP)} differs from its source: run "
+              "doc/generate.py", file=sys.stderr)
+        return False
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(new)
+    return True
 
 
 def main():
     if sys.argv[1:] not in ([], ["--check"]):
         print("generate.py: the only argument is --check", file=sys.stderr)
         return 2
+    is_check = bool(sys.argv[1:])
     try:
-        old = read(TARGET)
-        new = generate(old)
+        done = [update(PROTOCOL, generate_protocol, is_check),
+                update(OPTIONS, generate_options, is_check)]
     except (Failure, OSError) as failure:
         print(f"generate.py: {failure}", file=sys.stderr)
         return 1
-    if old == new:
-        return 0
-    if sys.argv[1:]:
-        print("doc/protocol.md differs from proto/: run doc/generate.py",
-              file=sys.stderr)
-        return 1
-    with open(TARGET, "w", encoding="utf-8") as file:
-        file.write(new)
-    return 0
+    return 0 if all(done) else 1
 
 
 if __name__ == "__main__":

@@ -260,7 +260,8 @@ static u32 circuit_prod(const struct vmc_circuit *circuit)
 
 static u32 circuit_rx_fill(const struct vmc_circuit *circuit, u32 *ret_raw)
 {
-	*ret_raw = le32_to_cpu(smp_load_acquire(&circuit->peer->prod)); /* A' */
+	*ret_raw = unlikely(READ_ONCE(circuit->is_cut)) ? circuit->rx_end :
+		le32_to_cpu(smp_load_acquire(&circuit->peer->prod)); /* A' */
 	return vmc_ring_fill(*ret_raw, circuit_cons(circuit));
 }
 
@@ -286,6 +287,17 @@ u32 vmc_circuit_readable(struct vmc_circuit *circuit)
 	if (circuit->is_mapped)
 		return circuit->rx_bytes;
 	return vmc_circuit_lie(circuit, "producer index", raw_prod);
+}
+
+/**
+ * vmc_circuit_cut - take nothing more from the peer
+ * @circuit: owned
+ * @end: index up to which its data counts, of those that were readable
+ */
+void vmc_circuit_cut(struct vmc_circuit *circuit, u32 end)
+{
+	circuit->rx_end = end;
+	WRITE_ONCE(circuit->is_cut, true);
 }
 
 /**

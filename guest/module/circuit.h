@@ -59,7 +59,9 @@ struct vmc_circuit {
 	u32 peer_space_wait;
 	enum vmc_state state;
 	bool is_lying;		/* the peer was caught, or a program */
+	bool is_cut;		/* the peer's data ends at rx_end for us */
 	bool is_mapped;		/* prod and cons in @own are a program's */
+	u32 rx_end;		/* if is_cut */
 	u32 options_serial;	/* of what we told the uplink last */
 	u32 figures_wanted;	/* of what we asked it last */
 	u64 copied_in;		/* bytes that went into the ring by system calls */
@@ -85,6 +87,7 @@ void vmc_circuit_reject(const struct vmc_circuit_id *id, u32 attachment);
 u32 vmc_circuit_lie(struct vmc_circuit *circuit, const char *what, u32 raw);
 bool vmc_circuit_step(struct vmc_circuit *circuit, enum vmc_event event);
 u32 vmc_circuit_readable(struct vmc_circuit *circuit);
+void vmc_circuit_cut(struct vmc_circuit *circuit, u32 end);
 u32 vmc_circuit_writable(struct vmc_circuit *circuit);
 u32 vmc_circuit_readable_hint(const struct vmc_circuit *circuit);
 u32 vmc_circuit_writable_hint(const struct vmc_circuit *circuit);

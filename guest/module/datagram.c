@@ -18,6 +18,7 @@
 #include "datagram.h"
 #include "flow.h"
 #include "hub.h"
+#include "option.h"
 #include "ready.h"
 #include "route.h"
 
@@ -298,7 +299,8 @@ static int datagram_set_option(struct sock *sk, int level, int name,
 {
 	int err;
 
-	if (level == SOL_IPV6 && name == IPV6_ADDRFORM)
+	if (sk->sk_family == AF_INET6 &&
+	    vmc_option_of_datagram(level, name) == VMC_OPTION_REFUSED)
 		return -EOPNOTSUPP;
 	err = family_of(sk)->udp->setsockopt(sk, level, name, value, bytes);
 	/* Before the program goes on, and tells somebody to send. */

@@ -15,6 +15,7 @@
 #include "inet.h"
 #include "listen.h"
 #include "mapping.h"
+#include "poll.h"
 #include "shadow.h"
 #include "sock.h"
 #include "sockopt.h"
@@ -107,6 +108,7 @@ static int inet_disconnect(struct sock *sk, int flags)
 		WRITE_ONCE(sk->sk_err, ECONNRESET);
 	inet_sk_set_state(sk, TCP_CLOSE);
 	WRITE_ONCE(sk->sk_shutdown, 0);
+	vs->is_deaf = false;
 	sock_reset_flag(sk, SOCK_DONE);
 	vmc_sock_clear_names(sk);
 	if (vs->shadow)
@@ -145,13 +147,21 @@ static int inet_bind_shadow(struct socket *sock, vmc_sockaddr *addr,
 			    int addr_bytes)
 {
 	struct socket *shadow = vmc_shadow_get(sock->sk);
+	struct sock *sk = sock->sk;
+	int err;
 
 	if (!shadow)
 		return -ENOMEM;
-	/* An accepted circuit has its listener's port, a dialled one its own. */
-	if (inet_sk(sock->sk)->inet_dport)
-		return -EINVAL;
-	return READ_ONCE(shadow->ops)->bind(shadow, addr, addr_bytes);
+	lock_sock(sk);
+	err = READ_ONCE(shadow->ops)->bind(shadow, addr, addr_bytes);
+	/* An address may decide IPV6_V6ONLY, which accept() inherits. */
+	if (!err)
+		vmc_shadow_copy_options(sk, shadow->sk);
+	/* Of a connection that has ended only the name was left. */
+	if (!err && inet_sk(sk)->inet_dport)
+		vmc_sock_clear_names(sk);
+	release_sock(sk);
+	return err;
 }
 
 /*
@@ -215,7 +225,7 @@ static int inet_ioctl_sock(struct socket *sock, unsigned int cmd,
 	.socketpair	= sock_no_socketpair, \
 	.accept		= vmc_listen_accept, \
 	.getname	= inet_name, \
-	.poll		= vmc_stream_poll, \
+	.poll		= vmc_poll, \
 	.ioctl		= inet_ioctl_sock, \
 	.gettstamp	= sock_gettstamp, \
 	.listen		= vmc_listen, \
@@ -224,6 +234,7 @@ static int inet_ioctl_sock(struct socket *sock, unsigned int cmd,
 	.getsockopt	= vmc_sockopt_get, \
 	.sendmsg	= vmc_stream_send, \
 	.recvmsg	= vmc_stream_receive, \
+	.set_rcvlowat	= vmc_sockopt_set_rcvlowat, \
 	.mmap		= vmc_mapping_map
 
 static const struct proto_ops stream_ops = {

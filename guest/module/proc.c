@@ -5,6 +5,7 @@
  *   status    lines "key value": the attachment
  *   stats     lines "name value": the counters
  *   circuits  a table with a header: who is connected to whom
+ *   options   what becomes of each socket option, see option_table.h
  */
 #include <linux/proc_fs.h>
 #include <linux/seq_file.h>
@@ -12,6 +13,7 @@
 #include "attach.h"
 #include "circuit.h"
 #include "link.h"
+#include "option.h"
 #include "proc.h"
 #include "stats.h"
 
@@ -65,6 +67,12 @@ static int circuits_show(struct seq_file *seq, void *v)
 	return 0;
 }
 
+static int options_show(struct seq_file *seq, void *v)
+{
+	vmc_option_print(seq);
+	return 0;
+}
+
 /**
  * vmc_proc_create - make the files
  *
@@ -77,6 +85,7 @@ int vmc_proc_create(void)
 		return -ENOMEM;
 	if (!proc_create_single("status", 0444, proc_dir, status_show) ||
 	    !proc_create_single("stats", 0444, proc_dir, stats_show) ||
+	    !proc_create_single("options", 0444, proc_dir, options_show) ||
 	    !proc_create_single("circuits", 0400, proc_dir, circuits_show)) {
 		vmc_proc_remove();
 		return -ENOMEM;

@@ -117,11 +117,32 @@ void vmc_shadow_carry(struct sock *sk)
 	WRITE_ONCE(vmc_sk(sk)->is_fallback, true);
 }
 
+/*
+ * An accepted circuit has its listener's port, which its shadow cannot have;
+ * but whether there is one decides what bind() and options answer.
+ */
+static void shadow_lend_port(struct sock *sk)
+{
+	struct sock *tcp = vmc_sk(sk)->shadow->sk;
+
+	lock_sock_nested(tcp, SINGLE_DEPTH_NESTING);
+	inet_sk(tcp)->inet_num = inet_sk(sk)->inet_num;
+	release_sock(tcp);
+}
+
+/* Shadow locked. TCP warns of a number without a port when it ends. */
+static void shadow_return_port(struct sock *tcp)
+{
+	if (!inet_csk(tcp)->icsk_bind_hash)
+		inet_sk(tcp)->inet_num = 0;
+}
+
 /**
  * vmc_shadow_get - the shadow, made now if need be
  * @sk: ours
  *
- * May sleep. An accepted circuit has none until somebody asks.
+ * May sleep; the socket may be owned. An accepted circuit has none until
+ * somebody asks.
  *
  * Return: the shadow, or NULL for want of memory.
  */
@@ -133,7 +154,12 @@ struct socket *vmc_shadow_get(struct sock *sk)
 		if (vmc_shadow_create(sk))
 			return NULL;
 		vmc_shadow_copy_options(READ_ONCE(vs->shadow)->sk, sk);
+		shadow_lend_port(sk);
 	}
+	/* TCP gives a port back when the connection has ended. */
+	if (READ_ONCE(sk->sk_state) == TCP_CLOSE && inet_sk(sk)->inet_dport &&
+	    !READ_ONCE(vs->is_fallback))
+		vmc_shadow_give_port(sk);
 	return READ_ONCE(vs->shadow);
 }
 
@@ -167,6 +193,9 @@ void vmc_shadow_release(struct sock *sk)
 		tcp->sk_error_report = READ_ONCE(tcp_error_report);
 	}
 	write_unlock_bh(&tcp->sk_callback_lock);
+	lock_sock_nested(tcp, SINGLE_DEPTH_NESTING);
+	shadow_return_port(tcp);
+	release_sock(tcp);
 	sock_release(shadow);
 }
 
@@ -221,17 +250,17 @@ int vmc_shadow_take_port(struct sock *sk)
  * vmc_shadow_give_port - undo vmc_shadow_take_port()
  * @sk: ours, with a shadow that is not connected
  *
- * A port that bind() chose stays.
+ * A port that bind() chose stays. getsockname() goes on to tell the other, as
+ * TCP's does.
  */
 void vmc_shadow_give_port(struct sock *sk)
 {
 	struct sock *tcp = vmc_sk(sk)->shadow->sk;
 
 	lock_sock_nested(tcp, SINGLE_DEPTH_NESTING);
+	shadow_return_port(tcp);
 	if (tcp->sk_state == TCP_CLOSE && inet_csk(tcp)->icsk_bind_hash &&
-	    !(tcp->sk_userlocks & (SOCK_BINDPORT_LOCK | SOCK_BINDADDR_LOCK))) {
+	    !(tcp->sk_userlocks & (SOCK_BINDPORT_LOCK | SOCK_BINDADDR_LOCK)))
 		tcp->sk_prot->put_port(tcp);
-		inet_sk(tcp)->inet_sport = 0;
-	}
 	release_sock(tcp);
 }

@@ -84,6 +84,7 @@ void vmc_sock_init(struct sock *sk)
 	vs->is_fallback = false;
 	vs->has_mirrored_error = false;
 	vs->wants_space = false;
+	vs->is_deaf = false;
 	vs->cookie = 0;
 	vs->deferred = 0;
 	INIT_LIST_HEAD(&vs->accept_node);
@@ -222,13 +223,13 @@ static int reset_error(const struct sock *sk)
 void vmc_sock_update(struct sock *sk)
 {
 	struct vmc_circuit *circuit = vmc_sock_circuit(sk);
-	u32 flags;
+	u32 flags, fill;
 
 	if (!circuit || circuit->state == VMC_STATE_BROKEN ||
 	    sk->sk_state == TCP_SYN_SENT)
 		return;
 	flags = vmc_circuit_peer_flags(circuit);
-	vmc_circuit_readable(circuit);
+	fill = vmc_circuit_readable(circuit);
 	if (circuit->is_lying) {
 		vmc_circuit_set_flags(circuit, VMC_CTL_RST | VMC_CTL_GONE);
 		vmc_sock_break(sk, ECONNRESET);
@@ -236,6 +237,14 @@ void vmc_sock_update(struct sock *sk)
 	}
 	if (flags & VMC_CTL_RST) {
 		vmc_sock_break(sk, reset_error(sk));
+		return;
+	}
+	if (sk->sk_state == TCP_FIN_WAIT2 && vmc_sk(sk)->is_deaf &&
+	    !circuit->is_mapped &&
+	    circuit->cons + fill != vmc_sk(sk)->deaf_from) {
+		vmc_circuit_cut(circuit, vmc_sk(sk)->deaf_from);
+		vmc_circuit_set_flags(circuit, VMC_CTL_RST);
+		vmc_sock_break(sk, ECONNRESET);
 		return;
 	}
 	if ((flags & VMC_CTL_FIN) && (circuit->state == VMC_STATE_OPEN ||
@@ -348,16 +357,19 @@ static bool sock_lock_for(struct sock *sk, struct vmc_circuit *circuit)
 }
 
 /*
- * Somebody took the data before this bell was heard, and with the bell the
- * request for it is used up: ask anew, on behalf of who still sleeps.
+ * With the bell the request for it is used up: ask anew for who wants SIGIO,
+ * and, if somebody took the data before this bell was heard, on behalf of who
+ * still sleeps.
  */
 static bool signal_has_data(struct sock *sk, struct vmc_circuit *circuit)
 {
 	struct socket_wq *wq = rcu_dereference(sk->sk_wq);
 
+	if (wq && wq->fasync_list)
+		vmc_circuit_await_data(circuit);
 	if (vmc_circuit_readable_hint(circuit))
 		return true;
-	if (!skwq_has_sleeper(wq) && !(wq && wq->fasync_list))
+	if (!skwq_has_sleeper(wq))
 		return false;
 	vmc_circuit_await_data(circuit);
 	return vmc_circuit_readable_hint(circuit);

@@ -49,6 +49,8 @@ struct vmc_sock {
 	bool has_mirrored_error;	/* sk_err is the shadow's */
 	bool wants_space;	/* somebody waits for room */
 	bool is_patient;	/* connect() waits for the answer */
+	bool is_deaf;		/* shutdown() ended both directions */
+	u32 deaf_from;		/* data from this index on is refused */
 	u32 cookie;		/* of the connect under way */
 	u32 attachment;		/* in which it was sent */
 	struct vmc_names dial;	/* what connect() shall dial */

@@ -1,63 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Socket options. SOL_SOCKET options are set on our socket and on the shadow;
- * all others live in the shadow, which knows them and their errnos; a few are
- * answered from the circuit, and the few that a circuit cannot honour are
- * refused.
+ * Socket options. option_table.h says which are set on our socket and on the
+ * shadow, which live in the shadow alone, which are answered from the circuit,
+ * and which are refused; here that is done.
  */
 #include <net/tcp.h>
 #include "circuit.h"
 #include "compat.h"
 #include "netdev.h"
+#include "option.h"
 #include "shadow.h"
 #include "sockopt.h"
 #include "uplink.h"
-
-/*
- * Options of packets; a circuit has none, so they would do nothing. Those that
- * promise authentication must not be promised.
- */
-static bool is_refused(int level, int name)
-{
-	switch (level) {
-	case SOL_TCP:
-		return name == TCP_REPAIR || name == TCP_MD5SIG ||
-		       name == TCP_MD5SIG_EXT || name == TCP_AO_ADD_KEY ||
-		       name == TCP_AO_DEL_KEY || name == TCP_AO_INFO;
-	case SOL_IP:
-		return name == IP_MINTTL;
-	case SOL_IPV6:
-		return name == IPV6_MINHOPCOUNT;
-	case SOL_SOCKET:
-		break;
-	default:
-		return false;
-	}
-	switch (name) {
-	case SO_ZEROCOPY:
-	case SO_TXTIME:
-	case SO_TIMESTAMP_OLD:
-	case SO_TIMESTAMP_NEW:
-	case SO_TIMESTAMPNS_OLD:
-	case SO_TIMESTAMPNS_NEW:
-	case SO_TIMESTAMPING_OLD:
-	case SO_TIMESTAMPING_NEW:
-	case SO_ATTACH_FILTER:
-	case SO_ATTACH_BPF:
-	case SO_MAX_PACING_RATE:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* Options that only the socket which holds the port can take. */
-static bool is_shadow_only(int name)
-{
-	return name == SO_ATTACH_REUSEPORT_CBPF ||
-	       name == SO_ATTACH_REUSEPORT_EBPF ||
-	       name == SO_DETACH_REUSEPORT_BPF;
-}
 
 static int shadow_set(struct sock *sk, int level, int name, sockptr_t value,
 		      unsigned int bytes)
@@ -74,19 +28,44 @@ static int shadow_set(struct sock *sk, int level, int name, sockptr_t value,
 	return err;
 }
 
-static int option_set(struct socket *sock, int level, int name,
-		      sockptr_t value, unsigned int bytes)
+static int option_set(struct socket *sock, enum vmc_option option, int level,
+		      int name, sockptr_t value, unsigned int bytes)
 {
 	struct sock *sk = sock->sk;
 	int err;
 
-	if (level != SOL_SOCKET || is_shadow_only(name))
+	/* A fallback's options of whatever kind are the shadow's, too. */
+	if (level != SOL_SOCKET || option == VMC_OPTION_SHADOW)
 		return shadow_set(sk, level, name, value, bytes);
 	err = sock_setsockopt(sock, level, name, value, bytes);
 	/* An accepted circuit needs no shadow for these. */
 	if (err || !READ_ONCE(vmc_sk(sk)->shadow))
 		return err;
 	return shadow_set(sk, level, name, value, bytes);
+}
+
+/* What setting an option on a circuit, or what may become one, answers. */
+static int circuit_refusal(const struct sock *sk, enum vmc_option option,
+			   int level)
+{
+	switch (option) {
+	case VMC_OPTION_REFUSED:
+	case VMC_OPTION_NEVER:
+		return -EOPNOTSUPP;
+	case VMC_OPTION_ABSENT:
+		return rcu_access_pointer(vmc_sk(sk)->circuit) ? -ENOENT : 0;
+	case VMC_OPTION_UNKNOWN:
+		/* Nothing is taken that the table knows no place for. */
+		return level == SOL_SOCKET || level == SOL_TCP ||
+		       level == SOL_IP || level == SOL_IPV6 ?
+		       -ENOPROTOOPT : 0;
+	case VMC_OPTION_BOTH:
+	case VMC_OPTION_SHADOW:
+	case VMC_OPTION_CIRCUIT:
+	case VMC_OPTION_UDP:
+		break;
+	}
+	return 0;
 }
 
 /**
@@ -97,29 +76,52 @@ static int option_set(struct socket *sock, int level, int name,
  * @value: unchecked
  * @bytes: its length
  *
- * Return: as setsockopt(2); -EOPNOTSUPP for what a circuit cannot honour.
+ * Return: as setsockopt(2); -EOPNOTSUPP for what a circuit cannot honour,
+ * -ENOPROTOOPT for what the table does not know.
  */
 int vmc_sockopt_set(struct socket *sock, int level, int name, sockptr_t value,
 		    unsigned int bytes)
 {
+	enum vmc_option option = vmc_option_of_stream(level, name);
 	struct sock *sk = sock->sk;
 	int err;
 
-	if (!READ_ONCE(vmc_sk(sk)->is_fallback)) {
-		if (is_refused(level, name))
-			return -EOPNOTSUPP;
-		/* As if there were none: OpenSSL then does TLS itself. */
-		if (level == SOL_TCP && name == TCP_ULP &&
-		    sk->sk_state == TCP_ESTABLISHED)
-			return -ENOENT;
+	if (option == VMC_OPTION_NEVER ||
+	    !READ_ONCE(vmc_sk(sk)->is_fallback)) {
+		err = circuit_refusal(sk, option, level);
+		if (err)
+			return err;
 	}
-	err = option_set(sock, level, name, value, bytes);
+	err = option_set(sock, option, level, name, value, bytes);
 	if (!err && (level == SOL_TCP || name == SO_KEEPALIVE)) {
 		lock_sock(sk);
 		vmc_uplink_publish(sk);
 		release_sock(sk);
 	}
 	return err;
+}
+
+/**
+ * vmc_sockopt_set_rcvlowat - SO_RCVLOWAT, for both sockets
+ * @sk: ours, owned
+ * @bytes: not negative
+ *
+ * Bounded as TCP does. Who waits looks again: there may be enough now.
+ *
+ * Return: 0.
+ */
+int vmc_sockopt_set_rcvlowat(struct sock *sk, int bytes)
+{
+	int most = sk->sk_userlocks & SOCK_RCVBUF_LOCK ?
+		   sk->sk_rcvbuf :
+		   READ_ONCE(sock_net(sk)->ipv4.sysctl_tcp_rmem[2]);
+	struct vmc_circuit *circuit = vmc_sock_circuit(sk);
+
+	bytes = min(bytes, most / 2);
+	WRITE_ONCE(sk->sk_rcvlowat, bytes ?: 1);
+	if (circuit && vmc_circuit_readable_hint(circuit) >= bytes)
+		sk->sk_data_ready(sk);
+	return 0;
 }
 
 static u32 circuit_mss(const struct sock *sk)
@@ -169,10 +171,11 @@ static int circuit_get(struct sock *sk, int level, int name,
 		       char __user *value, int __user *bytes)
 {
 	struct vmc_circuit *circuit;
+	struct socket *shadow;
 	struct tcp_info info;
 	int mss = 0;
 
-	if (level != SOL_TCP || (name != TCP_INFO && name != TCP_MAXSEG))
+	if (vmc_option_of_stream(level, name) != VMC_OPTION_CIRCUIT)
 		return -ENOPROTOOPT;
 	vmc_sock_refresh(sk);
 	rcu_read_lock();
@@ -182,11 +185,20 @@ static int circuit_get(struct sock *sk, int level, int name,
 		mss = circuit_mss(sk);
 	}
 	rcu_read_unlock();
-	if (!mss)
-		return -ENOPROTOOPT;
 	if (name == TCP_MAXSEG)
-		return value_put(&mss, sizeof(mss), value, bytes);
-	vmc_uplink_ask(sk, &info);
+		return mss ? value_put(&mss, sizeof(mss), value, bytes) :
+			     -ENOPROTOOPT;
+	if (mss) {
+		vmc_uplink_ask(sk, &info);
+	} else {
+		shadow = vmc_shadow_get(sk);
+		if (!shadow)
+			return -ENOMEM;
+		tcp_get_info(shadow->sk, &info);
+		/* It knows nothing of a connect under way. */
+		if (!READ_ONCE(vmc_sk(sk)->is_fallback))
+			info.tcpi_state = READ_ONCE(sk->sk_state);
+	}
 	return value_put(&info, sizeof(info), value, bytes);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Data: send, receive, poll, half-close. Each call looks whether the socket
+ * Data: send, receive, half-close. Each call looks whether the socket
  * has fallen back to TCP, and then is the shadow's; otherwise it does on rings
  * what TCP does on its queues, step by step in TCP's order, because programs
  * depend on which of several things they are told first.
@@ -13,11 +13,34 @@
 #include "compat.h"
 #include "connect.h"
 #include "listen.h"
+#include "option_table.h"
 #include "ring_copy.h"
 #include "shadow.h"
 #include "spin.h"
 #include "stats.h"
 #include "stream.h"
+
+/* What the table says of flags; those that end a call. */
+enum flag_way {
+	FLAG_HONOURED,
+	FLAG_IGNORED,
+	FLAG_REFUSED,
+	FLAG_NOT_URGENT,
+	FLAG_NOT_QUEUED,
+};
+
+#define PICK_REFUSED(flag, send, receive, words) \
+	| (FLAG_##send == FLAG_REFUSED ? (flag) : 0)
+#define PICK_NOT_URGENT(flag, send, receive, words) \
+	| (FLAG_##receive == FLAG_NOT_URGENT ? (flag) : 0)
+#define PICK_NOT_QUEUED(flag, send, receive, words) \
+	| (FLAG_##receive == FLAG_NOT_QUEUED ? (flag) : 0)
+
+static const unsigned int refused_flags = 0 VMC_STREAM_FLAGS(PICK_REFUSED);
+static const unsigned int not_urgent_flags =
+	0 VMC_STREAM_FLAGS(PICK_NOT_URGENT);
+static const unsigned int not_queued_flags =
+	0 VMC_STREAM_FLAGS(PICK_NOT_QUEUED);
 
 /* Publish at least this often, so that both sides copy at the same time. */
 #define CHUNK_BYTES (64U << 10)
@@ -63,7 +86,10 @@ static bool space_or_end(struct sock *sk)
 	return ret;
 }
 
-/* Owned. Waits for room, or for a reason to stop. */
+/*
+ * Owned. Waits for room, or for a reason to stop; -EPIPE if the socket was
+ * disconnected meanwhile.
+ */
 static int wait_for_space(struct sock *sk, long *timeo)
 {
 	struct vmc_circuit *circuit = vmc_sock_circuit(sk);
@@ -80,10 +106,10 @@ static int wait_for_space(struct sock *sk, long *timeo)
 		else if (signal_pending(current))
 			err = sock_intr_errno(*timeo);
 		else
-			sk_wait_event(sk, timeo, space_or_end(sk), &wait);
+			err = sk_wait_event(sk, timeo, space_or_end(sk), &wait);
 	}
 	remove_wait_queue(sk_sleep(sk), &wait);
-	return err;
+	return min(err, 0);
 }
 
 /*
@@ -198,7 +224,7 @@ int vmc_stream_send(struct socket *sock, struct msghdr *msg, size_t bytes)
 	}
 	if (READ_ONCE(vmc_sk(sk)->is_fallback))
 		return fallback_send(sk, msg, bytes);
-	if (flags & MSG_OOB)
+	if (flags & refused_flags)
 		return -EOPNOTSUPP;
 	lock_sock(sk);
 	timeo = sock_sndtimeo(sk, flags & MSG_DONTWAIT);
@@ -233,34 +259,42 @@ static bool data_or_end(struct sock *sk, u32 beyond_bytes)
 	return ret;
 }
 
-/* Owned. Sleeps until more than that can be read, or there is an end. */
-static void sleep_for_data(struct sock *sk, u32 beyond_bytes, long *timeo)
+/*
+ * Owned. Sleeps until more than that can be read, or there is an end; -EPIPE if
+ * the socket was disconnected meanwhile.
+ */
+static int sleep_for_data(struct sock *sk, u32 beyond_bytes, long *timeo)
 {
 	struct vmc_circuit *circuit = vmc_sock_circuit(sk);
 	DEFINE_WAIT_FUNC(wait, woken_wake_function);
+	int err;
 
 	add_wait_queue(sk_sleep(sk), &wait);
 	sk_set_bit(SOCKWQ_ASYNC_WAITDATA, sk);
 	if (circuit)
 		vmc_circuit_await_data(circuit);
-	sk_wait_event(sk, timeo, data_or_end(sk, beyond_bytes), &wait);
+	err = sk_wait_event(sk, timeo, data_or_end(sk, beyond_bytes), &wait);
 	sk_clear_bit(SOCKWQ_ASYNC_WAITDATA, sk);
 	remove_wait_queue(sk_sleep(sk), &wait);
+	return min(err, 0);
 }
 
 /* As sleep_for_data(), but spins first. */
-static void wait_for_data(struct sock *sk, u32 beyond_bytes, long *timeo)
+static int wait_for_data(struct sock *sk, u32 beyond_bytes, long *timeo)
 {
+	int disconnects = sk->sk_disconnects;
 	bool is_over;
 
 	if (vmc_spin_may()) {
 		release_sock(sk);
 		is_over = vmc_spin(sk, data_or_end, beyond_bytes);
 		lock_sock(sk);
+		if (disconnects != sk->sk_disconnects)
+			return -EPIPE;
 		if (is_over)
-			return;
+			return 0;
 	}
-	sleep_for_data(sk, beyond_bytes, timeo);
+	return sleep_for_data(sk, beyond_bytes, timeo);
 }
 
 /*
@@ -273,7 +307,7 @@ static int receive_some(struct vmc_circuit *circuit, struct msghdr *msg,
 	u32 fill = vmc_circuit_readable(circuit);
 	u32 wish, copied;
 
-	if (fill <= skip)
+	if (fill <= skip || !bytes)
 		return 0;
 	wish = min3((size_t)(fill - skip), bytes, (size_t)CHUNK_BYTES);
 	if (flags & MSG_TRUNC) {
@@ -367,7 +401,12 @@ static int circuit_receive(struct sock *sk, struct msghdr *msg, size_t bytes,
 			if (n <= 0)
 				return n;
 		}
-		wait_for_data(sk, skip, &timeo);
+		n = wait_for_data(sk, skip, &timeo);
+		if (n < 0)
+			return received ?: n;
+		/* Who wants nothing gets it when woken, whatever the reason. */
+		if (!bytes)
+			return 0;
 	}
 	return received;
 }
@@ -389,12 +428,12 @@ int vmc_stream_receive(struct socket *sock, struct msghdr *msg, size_t bytes,
 
 	if (READ_ONCE(vmc_sk(sk)->is_fallback))
 		return fallback_receive(sk, msg, bytes, flags);
-	if (flags & MSG_ERRQUEUE)
+	if (flags & not_queued_flags)
 		return -EAGAIN;	/* a circuit queues no errors */
 	lock_sock(sk);
 	if (sk->sk_state == TCP_LISTEN)
 		ret = -ENOTCONN;
-	else if (flags & MSG_OOB)
+	else if (flags & not_urgent_flags)
 		ret = -EINVAL;	/* as TCP: no urgent data */
 	else
 		ret = circuit_receive(sk, msg, bytes, flags,
@@ -405,103 +444,24 @@ int vmc_stream_receive(struct socket *sock, struct msghdr *msg, size_t bytes,
 	return ret;
 }
 
-/* Under RCU. Asks for bells on what is not there, and looks again. */
-static __poll_t circuit_poll(struct sock *sk, struct vmc_circuit *circuit,
-			     __poll_t wanted)
-{
-	/* The sender stops to send when the ring is more than two thirds full. */
-	u32 target = min_t(u32, sock_rcvlowat(sk, 0, INT_MAX),
-			   circuit->rx_bytes / 2);
-	__poll_t mask = 0;
+enum ioctl_way {
+	IOCTL_READABLE,
+	IOCTL_UNTAKEN,
+	IOCTL_NOTHING,
+	IOCTL_OTHER,
+};
 
-	/*
-	 * Always, though there may be data: an edge-triggered waiter wants to
-	 * hear of the data after these, too, and everybody of the end.
-	 */
-	vmc_circuit_await_data(circuit);
-	if (wanted & (EPOLLIN | EPOLLRDNORM) &&
-	    vmc_circuit_readable_hint(circuit) >= target)
-		mask |= EPOLLIN | EPOLLRDNORM;
-	if (!(wanted & (EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND)))
-		return mask;
-	if (READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN)
-		return mask | EPOLLOUT | EPOLLWRNORM;
-	if (!vmc_ring_is_roomy(vmc_circuit_writable_hint(circuit),
-			       circuit->tx_bytes)) {
-		WRITE_ONCE(vmc_sk(sk)->wants_space, true);
-		vmc_circuit_await_space(circuit);
-		if (!vmc_ring_is_roomy(vmc_circuit_writable_hint(circuit),
-				       circuit->tx_bytes))
-			return mask;
+#define IOCTL_CASE(request, way, words) \
+	case request: \
+		return IOCTL_##way;
+
+static enum ioctl_way ioctl_way(int cmd)
+{
+	switch (cmd) {
+	VMC_STREAM_IOCTLS(IOCTL_CASE)
+	default:
+		return IOCTL_OTHER;
 	}
-	return mask | EPOLLOUT | EPOLLWRNORM;
-}
-
-static __poll_t listener_poll(struct sock *sk)
-{
-	struct socket *shadow = vmc_sk(sk)->shadow;
-	__poll_t mask = 0;
-
-	if (vmc_listen_has_child(sk))
-		mask |= EPOLLIN | EPOLLRDNORM;
-	return mask | READ_ONCE(shadow->ops)->poll(NULL, shadow, NULL);
-}
-
-static __poll_t fallback_poll(struct sock *sk)
-{
-	struct socket *shadow = vmc_sk(sk)->shadow;
-	__poll_t mask;
-
-	vmc_shadow_sync_error(sk);
-	/* The waiter is on our queue, which is the shadow's as well. */
-	mask = READ_ONCE(shadow->ops)->poll(NULL, shadow, NULL);
-	return mask | (READ_ONCE(sk->sk_err) ? EPOLLERR : 0);
-}
-
-/**
- * vmc_stream_poll - poll(), select(), epoll
- * @file: of the socket
- * @sock: ours
- * @wait: how to wait
- *
- * Return: the events that TCP would report.
- */
-__poll_t vmc_stream_poll(struct file *file, struct socket *sock,
-			 poll_table *wait)
-{
-	__poll_t wanted = poll_requested_events(wait), mask = 0;
-	struct sock *sk = sock->sk;
-	struct vmc_circuit *circuit;
-	u8 shutdown;
-	int state;
-
-	sock_poll_wait(file, sock, wait);
-	state = inet_sk_state_load(sk);
-	if (state == TCP_LISTEN)
-		return listener_poll(sk);
-	if (READ_ONCE(vmc_sk(sk)->is_fallback))
-		return fallback_poll(sk);
-
-	rcu_read_lock();
-	circuit = rcu_dereference(vmc_sk(sk)->circuit);
-	if (circuit)
-		mask |= circuit_poll(sk, circuit, wanted);
-	else if (state != TCP_SYN_SENT)
-		mask |= EPOLLOUT | EPOLLWRNORM;
-	rcu_read_unlock();
-	/* The peer may have ended before we asked for its bell. */
-	vmc_sock_refresh(sk);
-
-	shutdown = READ_ONCE(sk->sk_shutdown);
-	if (shutdown == SHUTDOWN_MASK || state == TCP_CLOSE)
-		mask |= EPOLLHUP;
-	if (shutdown & RCV_SHUTDOWN)
-		mask |= EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
-	smp_rmb();
-	if (READ_ONCE(sk->sk_err) ||
-	    !skb_queue_empty_lockless(&sk->sk_error_queue))
-		mask |= EPOLLERR;
-	return mask;
 }
 
 /**
@@ -524,31 +484,44 @@ int vmc_stream_ioctl(struct sock *sk, int cmd, int *ret_value)
 
 		return tcp->sk_prot->ioctl(tcp, cmd, ret_value);
 	}
-	if (sk->sk_state == TCP_LISTEN)
+	if (sk->sk_state == TCP_LISTEN && cmd != SIOCATMARK)
 		return -EINVAL;
 	lock_sock(sk);
 	circuit = vmc_sock_circuit(sk);
-	switch (cmd) {
-	case SIOCINQ:
+	switch (ioctl_way(cmd)) {
+	case IOCTL_READABLE:
 		*ret_value = circuit ? vmc_circuit_readable(circuit) : 0;
 		break;
-	case SIOCOUTQ:
+	case IOCTL_UNTAKEN:
 		*ret_value = circuit ? circuit->tx_bytes -
 				       vmc_circuit_writable(circuit) : 0;
 		break;
-	case SIOCATMARK:
-	case SIOCOUTQNSD:
+	case IOCTL_NOTHING:
 		*ret_value = 0;
 		break;
-	default:
+	case IOCTL_OTHER:
 		err = -ENOIOCTLCMD;
+		break;
 	}
 	release_sock(sk);
 	return err;
 }
 
+/* Whoever has ended both directions resets the peer if more comes. */
+static void shutdown_both(struct sock *sk, struct vmc_circuit *circuit)
+{
+	struct vmc_sock *vs = vmc_sk(sk);
+
+	if (vs->is_deaf || circuit->is_mapped)
+		return;
+	/* In this order: what comes after the look rings. */
+	vmc_circuit_await_data(circuit);
+	vs->deaf_from = circuit->cons + vmc_circuit_readable(circuit);
+	vs->is_deaf = true;
+}
+
 /**
- * vmc_stream_shutdown - the sending half of shutdown()
+ * vmc_stream_shutdown - what the kernel leaves to us of shutdown()
  * @sk: owned; the kernel has set sk_shutdown and knows the socket is connected
  * @how: RCV_SHUTDOWN, SEND_SHUTDOWN
  */
@@ -556,11 +529,16 @@ void vmc_stream_shutdown(struct sock *sk, int how)
 {
 	struct vmc_circuit *circuit = vmc_sock_circuit(sk);
 
-	if (!(how & SEND_SHUTDOWN) || !circuit ||
-	    !((1 << sk->sk_state) & (TCPF_ESTABLISHED | TCPF_CLOSE_WAIT)) ||
-	    !vmc_circuit_step(circuit, VMC_EVENT_SHUT_TX))
+	if (!circuit)
 		return;
-	inet_sk_set_state(sk, sk->sk_state == TCP_ESTABLISHED ?
-			  TCP_FIN_WAIT2 : TCP_CLOSE);
-	vmc_circuit_set_flags(circuit, VMC_CTL_FIN);
+	if ((how & SEND_SHUTDOWN) &&
+	    ((1 << sk->sk_state) & (TCPF_ESTABLISHED | TCPF_CLOSE_WAIT)) &&
+	    vmc_circuit_step(circuit, VMC_EVENT_SHUT_TX)) {
+		inet_sk_set_state(sk, sk->sk_state == TCP_ESTABLISHED ?
+				  TCP_FIN_WAIT2 : TCP_CLOSE);
+		vmc_circuit_set_flags(circuit, VMC_CTL_FIN);
+	}
+	if (sk->sk_state == TCP_FIN_WAIT2 &&
+	    sk->sk_shutdown == SHUTDOWN_MASK)
+		shutdown_both(sk, circuit);
 }

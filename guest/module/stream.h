@@ -2,14 +2,11 @@
 #ifndef VMC_STREAM_H
 #define VMC_STREAM_H
 
-#include <linux/poll.h>
 #include "sock.h"
 
 int vmc_stream_send(struct socket *sock, struct msghdr *msg, size_t bytes);
 int vmc_stream_receive(struct socket *sock, struct msghdr *msg, size_t bytes,
 		       int flags);
-__poll_t vmc_stream_poll(struct file *file, struct socket *sock,
-			 poll_table *wait);
 int vmc_stream_ioctl(struct sock *sk, int cmd, int *ret_value);
 void vmc_stream_shutdown(struct sock *sk, int how);
 

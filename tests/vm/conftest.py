@@ -183,5 +183,18 @@ def joined(server, client, listener):
 
 
 @pytest.fixture
+def both_kinds(world, client):
+    """The client with local circuits, and TCP for who asks for TCP.
+
+    Programs there tell them apart by the protocol numbers.
+    """
+    world.tool(client, "up", "--no-redirect")
+    world.set_local(True)
+    yield client
+    world.tool(client, "up")
+    world.wait_attached()
+
+
+@pytest.fixture
 def eventually():
     return wait_until

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What may differ between the two sides, and what may not. Nothing may, but
+ * for what is named here:
+ *
+ * - what becomes true later on one side: it is asked for again until both agree
+ *   or PATIENCE_MS have passed
+ * - how many bytes fit in while a buffer is full (diff_is_even())
+ * - SIOCOUTQ, while something is not read: doc/socket-semantics.md
+ * - the several states of TCP in which both directions have ended
+ */
+#include <errno.h>
+#include <linux/sockios.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "actor.h"
+#include "judge.h"
+#include "rules.h"
+
+/* Longer than TCP needs for delayed acknowledgements, corks and three SYNs. */
+#define PATIENCE_MS	8000
+#define LOOK_US		300
+
+/* As diff_poll_mask() and the details of calls have it. */
+#define FOLDED_RDHUP	0x20
+
+
+/* The state as programs can tell it. */
+static int state_of(int fd)
+{
+	struct tcp_info info;
+	socklen_t bytes = sizeof(info);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &bytes))
+		return -errno;
+	switch (info.tcpi_state) {
+	case TCP_FIN_WAIT1:
+		return TCP_FIN_WAIT2;
+	case TCP_CLOSING:
+	case TCP_LAST_ACK:
+	case TCP_TIME_WAIT:
+		return TCP_CLOSE;
+	default:
+		return info.tcpi_state;
+	}
+}
+
+/* What of a slot's mask depends on how much fits into a buffer. */
+static int buffer_bits(const struct diff_slot *slot)
+{
+	return (diff_is_even(slot, slot->end) ? 0 : EPOLLOUT) |
+	       (diff_is_even(slot, !slot->end) ? 0 :
+		EPOLLIN | EPOLLHUP | FOLDED_RDHUP);
+}
+
+/* Of the details' word number @word, for calls that tell masks. */
+static int buffer_bits_of(const struct diff_call *calls, unsigned int word)
+{
+	const struct diff_slot *slots = calls->world->slots;
+	unsigned int i;
+	int bits = 0;
+
+	if (calls->operation.kind == DIFF_POLL)
+		return word ? 0 : buffer_bits(
+			&slots[calls->operation.argument[0]]);
+	if (calls->operation.kind != DIFF_EPOLL_WAIT &&
+	    calls->operation.kind != DIFF_SELECT)
+		return 0;
+	for (i = word * 4; i < word * 4 + 4 && i < DIFF_NR_SLOTS; i++)
+		bits |= buffer_bits(&slots[i]) << (i % 4 * 8);
+	return bits;
+}
+
+static bool details_agree(const struct diff_call *calls)
+{
+	const int *left = calls[DIFF_LEFT].result.detail;
+	const int *right = calls[DIFF_RIGHT].result.detail;
+	unsigned int i;
+
+	for (i = 0; i < 4; i++)
+		if ((left[i] ^ right[i]) & ~buffer_bits_of(calls, i))
+			return false;
+	return true;
+}
+
+static bool is_silent(const struct diff_call *calls)
+{
+	const struct diff_call *call = &calls[DIFF_LEFT];
+
+	switch ((int)call->operation.kind) {
+	case DIFF_GET:
+		return diff_option_is_silent(call->operation.argument[1]);
+	case DIFF_IOCTL:
+		if ((call->operation.argument[1] & 3) < 2)
+			return !diff_is_even(&call->world->slots[
+				call->operation.argument[0]], !call->end);
+		/*
+		 * Sent and not taken: TCP has acknowledged it all the same. And
+		 * without a connection it tells what its numbers are by chance.
+		 */
+		return !call->connection ||
+		       state_of(calls[DIFF_RIGHT].fd) == TCP_CLOSE ||
+		       diff_available(call->connection, call->end, DIFF_LEFT);
+	default:
+		return false;
+	}
+}
+
+/* How much went into a full buffer, if anything, before the call ended. */
+static bool full_sends_agree(const struct diff_result *left,
+			     const struct diff_result *right)
+{
+	return left->value >= 0 || right->value >= 0 ||
+	       left->error == right->error;
+}
+
+static bool results_agree(const struct diff_call *calls)
+{
+	const struct diff_result *left = &calls[DIFF_LEFT].result;
+	const struct diff_result *right = &calls[DIFF_RIGHT].result;
+
+	if (calls->was_full && (calls->operation.kind == DIFF_FORK_SEND ||
+				diff_rules_is_send(calls->operation.kind)))
+		return full_sends_agree(left, right);
+	if (left->error != right->error)
+		return false;
+	/* The count of ready sockets follows from their masks. */
+	if (calls->operation.kind == DIFF_EPOLL_WAIT ||
+	    calls->operation.kind == DIFF_SELECT ||
+	    calls->operation.kind == DIFF_POLL)
+		return details_agree(calls);
+	if (left->value != right->value)
+		return false;
+	return is_silent(calls) || details_agree(calls);
+}
+
+/* Which sides may be asked again, as bits; 0: what they said counts. */
+static unsigned int askable(const struct diff_call *calls)
+{
+	const struct diff_operation *operation = &calls->operation;
+	unsigned int sides = 0, side;
+
+	switch ((int)operation->kind) {
+	case DIFF_RECV:
+	case DIFF_SPLICE_OUT:
+	case DIFF_ACCEPT:
+		for (side = 0; side < DIFF_NR_SIDES; side++)
+			if (calls[side].result.value < 0 &&
+			    calls[side].result.error == EAGAIN)
+				sides |= 1U << side;
+		return sides;
+	case DIFF_GET:
+		/* What was read of SO_ERROR is gone; other options stay. */
+		for (side = 0; side < DIFF_NR_SIDES; side++)
+			if (!calls[side].result.detail[0])
+				sides |= 1U << side;
+		return sides;
+	case DIFF_POLL:		/* one that waited saw the first of several */
+	case DIFF_NAME:
+	case DIFF_IOCTL:
+	case DIFF_SELECT:
+	case DIFF_EPOLL_WAIT:
+		return 3;
+	default:
+		return 0;
+	}
+}
+
+static void ask_again(struct diff_call *calls, unsigned int sides)
+{
+	struct diff_result before;
+	unsigned int side, i;
+
+	for (side = 0; side < DIFF_NR_SIDES; side++) {
+		if (!(sides & (1U << side)))
+			continue;
+		before = calls[side].result;
+		if (calls->operation.kind == DIFF_POLL)
+			calls[side].operation.argument[2] = 0;
+		diff_call_run(&calls[side]);
+		/* An edge is told once. */
+		if (calls->operation.kind == DIFF_EPOLL_WAIT)
+			for (i = 0; i < 4; i++)
+				calls[side].result.detail[i] |=
+					before.detail[i];
+	}
+}
+
+static int say_operation(char *to, const struct diff_operation *operation)
+{
+	FILE *file = fmemopen(to, DIFF_MESSAGE_BYTES, "w");
+	int n;
+
+	diff_operation_write(file, operation);
+	fputs(" gives left ", file);
+	n = (int)ftell(file);
+	fclose(file);
+	return n;
+}
+
+static int say_result(char *to, size_t room, const struct diff_result *result)
+{
+	return snprintf(to, room, "%ld %s (%x %x %x %x)%s", result->value,
+			result->value < 0 ? strerrorname_np(result->error) : "",
+			result->detail[0], result->detail[1],
+			result->detail[2], result->detail[3],
+			result->is_wrong ? ", WRONG DATA" : "");
+}
+
+/**
+ * diff_judge_calls - whether both sides did the same
+ * @calls: one for each side, done; run again where they may be
+ * @ret_message: what differs, DIFF_MESSAGE_BYTES; untouched if nothing does
+ *
+ * Runs in the sequence's thread.
+ */
+bool diff_judge_calls(struct diff_call *calls, char *ret_message)
+{
+	long end = diff_milliseconds() + PATIENCE_MS;
+	unsigned int sides;
+	int n;
+
+	while (!results_agree(calls)) {
+		sides = askable(calls);
+		if (!sides || diff_milliseconds() > end)
+			goto differ;
+		usleep(LOOK_US);
+		ask_again(calls, sides);
+	}
+	if (!calls[DIFF_LEFT].result.is_wrong &&
+	    !calls[DIFF_RIGHT].result.is_wrong)
+		return true;
+differ:
+	n = say_operation(ret_message, &calls->operation);
+	n += say_result(ret_message + n, DIFF_MESSAGE_BYTES - (size_t)n,
+			&calls[DIFF_LEFT].result);
+	n += snprintf(ret_message + n, DIFF_MESSAGE_BYTES - (size_t)n,
+		      ", right ");
+	say_result(ret_message + n, DIFF_MESSAGE_BYTES - (size_t)n,
+		   &calls[DIFF_RIGHT].result);
+	return false;
+}
+
+static int unread_of(int fd)
+{
+	int value;
+
+	return ioctl(fd, FIONREAD, &value) ? -errno : value;
+}
+
+static bool is_receiving(const struct diff_slot *slot)
+{
+	return slot->connection && slot->connection->nr_receiving[slot->end];
+}
+
+/* What of a slot differs, or NULL. */
+static const char *slot_difference(const struct diff_slot *slot,
+				   bool with_masks, int *told)
+{
+	const unsigned int events = EPOLLIN | EPOLLPRI | EPOLLRDHUP |
+		(diff_is_even(slot, slot->end) ? EPOLLOUT : 0U);
+	unsigned int side;
+
+	for (side = 0; side < DIFF_NR_SIDES; side++)
+		told[side] = state_of(slot->fd[side]);
+	/* TCP's FIN waits behind a full buffer, a circuit's is seen at once. */
+	if (told[DIFF_LEFT] != told[DIFF_RIGHT] &&
+	    diff_is_even(slot, !slot->end))
+		return "state";
+	/* A call that waits for more takes what there is when it likes. */
+	if (is_receiving(slot) || !diff_is_even(slot, !slot->end))
+		return NULL;
+	for (side = 0; side < DIFF_NR_SIDES; side++)
+		told[side] = unread_of(slot->fd[side]);
+	if (told[DIFF_LEFT] != told[DIFF_RIGHT])
+		return "unread bytes";
+	if (!with_masks)
+		return NULL;
+	for (side = 0; side < DIFF_NR_SIDES; side++)
+		told[side] = (int)diff_poll_mask(slot->fd[side], events);
+	return told[DIFF_LEFT] != told[DIFF_RIGHT] ? "poll mask" : NULL;
+}
+
+/**
+ * diff_judge_rest - wait until both worlds are in the same state
+ * @world: in which nothing happens but what is under way
+ * @with_masks: ask poll(), too, which makes circuits ring bells
+ * @ret_message: as in diff_judge_calls()
+ *
+ * Return: false if they do not come to the same.
+ */
+bool diff_judge_rest(struct diff_world *world, bool with_masks,
+		     char *ret_message)
+{
+	long end = diff_milliseconds() + PATIENCE_MS;
+	int told[DIFF_NR_SIDES];
+	const char *what;
+	int i;
+
+	for (i = 0; i < DIFF_NR_SLOTS; i++) {
+		if (!diff_slot_is_open(world, i))
+			continue;
+		while ((what = slot_difference(&world->slots[i], with_masks,
+					       told))) {
+			if (diff_milliseconds() > end) {
+				snprintf(ret_message, DIFF_MESSAGE_BYTES,
+					 "slot %d, %s: left %#x, right %#x",
+					 i, what, (unsigned int)told[DIFF_LEFT],
+					 (unsigned int)told[DIFF_RIGHT]);
+				return false;
+			}
+			usleep(LOOK_US);
+		}
+	}
+	return true;
+}

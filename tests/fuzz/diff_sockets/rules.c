@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Which operations make sense where they stand, and what kind of call each is.
+ * Left out is what two sides would rightly answer in two ways:
+ *
+ * - a second call that moves data on an end while one waits there, for which of
+ *   them gets what is chance
+ * - receiving while a buffer is full: their sizes differ. DRAIN empties it
+ * - several messages in one call to somebody who waits for the first, or will
+ *   reset: how many get through is chance
+ * - a port that had a connection: TCP keeps it in TIME_WAIT, circuits do not
+ * - a connect() to ::1 after one to ::ffff:127.0.0.1: TCP keeps to IPv4's
+ *   functions then, and its SYN reaches nobody
+ * - TCP_USER_TIMEOUT so short that a full buffer lasts longer; small buffers
+ * - a socket that connects to itself, and two of one name to one other: TCP
+ *   knows simultaneous opens and looks for such pairs, circuits do not
+ *
+ * What follows from a circuit's nature stands in doc/socket-semantics.md.
+ */
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include "rules.h"
+
+/**
+ * diff_rules_is_send - whether an operation puts bytes into a stream
+ * @kind: of it
+ */
+bool diff_rules_is_send(enum diff_kind kind)
+{
+	return kind == DIFF_SEND || kind == DIFF_SPLICE_IN ||
+	       kind == DIFF_SENDFILE;
+}
+
+/**
+ * diff_rules_is_receive - whether an operation takes bytes out of a stream
+ * @kind: of it
+ */
+bool diff_rules_is_receive(enum diff_kind kind)
+{
+	return kind == DIFF_RECV || kind == DIFF_SPLICE_OUT;
+}
+
+/* Flags count only where the call has any. */
+static int flags_of(const struct diff_operation *operation)
+{
+	int way = operation->argument[3];
+
+	if (operation->kind != DIFF_SEND && operation->kind != DIFF_RECV)
+		return 0;
+	return way == 1 || way == 2 ? 0 : operation->argument[2];
+}
+
+/**
+ * diff_rules_moves - whether the stream goes on by what the call returned
+ * @call: one that sends or receives
+ */
+bool diff_rules_moves(const struct diff_call *call)
+{
+	return call->operation.kind != DIFF_RECV ||
+	       !(flags_of(&call->operation) &
+		 (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE));
+}
+
+/**
+ * diff_rules_may_block - whether a call needs a thread of its own
+ * @call: on either side
+ */
+bool diff_rules_may_block(const struct diff_call *call)
+{
+	const struct diff_operation *operation = &call->operation;
+
+	switch ((int)operation->kind) {
+	case DIFF_POLL:
+		return operation->argument[2] != 0;
+	case DIFF_CONNECT:
+	case DIFF_CONNECT_PORT:
+	case DIFF_ACCEPT:
+	case DIFF_SEND:
+	case DIFF_RECV:
+	case DIFF_SPLICE_IN:
+	case DIFF_SPLICE_OUT:
+	case DIFF_SENDFILE:
+		return !(flags_of(operation) & MSG_DONTWAIT) &&
+		       !(fcntl(call->fd, F_GETFL) & O_NONBLOCK);
+	default:
+		return false;
+	}
+}
+
+/**
+ * diff_rules_is_refused - whether a circuit answers EOPNOTSUPP
+ * @world: in which
+ * @operation: that makes sense
+ *
+ * Whatever the socket's state, and before TCP would say anything else.
+ */
+bool diff_rules_is_refused(const struct diff_world *world,
+			   const struct diff_operation *operation)
+{
+	if (!world->has_circuits)
+		return false;
+	if (operation->kind == DIFF_SEND)
+		return flags_of(operation) & MSG_OOB;
+	return operation->kind == DIFF_SET &&
+	       diff_option_is_refused(operation->argument[1]);
+}
+
+static int state_of(int fd)
+{
+	struct tcp_info info = { 0 };
+	socklen_t bytes = sizeof(info);
+
+	getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &bytes);
+	return info.tcpi_state;
+}
+
+/*
+ * Whether nothing at the other end answers to the first of several messages,
+ * or of several pieces, before or after the next is sent.
+ */
+static bool is_calm(const struct diff_world *world, int sender)
+{
+	int receiver = diff_rules_other_end(world, sender);
+
+	return receiver >= 0 &&
+	       !diff_poll_mask(world->slots[receiver].fd[DIFF_RIGHT],
+			       POLLRDHUP);
+}
+
+static bool send_makes_sense(const struct diff_world *world,
+			     const struct diff_operation *operation)
+{
+	const struct diff_slot *slot = &world->slots[operation->argument[0]];
+	const struct diff_connection *connection = slot->connection;
+	bool is_oob = flags_of(operation) & MSG_OOB;
+
+	/* Between two TCP sockets its place in the stream would be a matter. */
+	if (is_oob && !world->has_circuits)
+		return false;
+	if (!connection)
+		return operation->kind != DIFF_FILL &&
+		       operation->kind != DIFF_BULK;
+	if (connection->nr_sending[slot->end])
+		return false;
+	if (operation->kind == DIFF_BULK)
+		return diff_is_even(slot, slot->end) &&
+		       is_calm(world, operation->argument[0]) &&
+		       !(fcntl(slot->fd[DIFF_RIGHT], F_GETFL) & O_NONBLOCK);
+	if (operation->kind == DIFF_SEND && operation->argument[3] == 5 &&
+	    !is_calm(world, operation->argument[0]))
+		return false;
+	if (operation->kind == DIFF_FILL)
+		return true;
+	if (connection->is_full[slot->end])
+		return operation->kind == DIFF_SEND ||
+		       operation->kind == DIFF_FORK_SEND ||
+		       fcntl(slot->fd[DIFF_RIGHT], F_GETFL) & O_NONBLOCK;
+	return diff_available(connection, slot->end, DIFF_RIGHT) +
+	       (unsigned int)operation->argument[1] <=
+	       DIFF_MAX_UNDER_WAY;
+}
+
+static bool receive_makes_sense(const struct diff_world *world,
+				const struct diff_operation *operation)
+{
+	const struct diff_slot *slot = &world->slots[operation->argument[0]];
+
+	if (!slot->connection)
+		return operation->kind != DIFF_DRAIN;
+	if (slot->connection->nr_receiving[slot->end])
+		return false;
+	return operation->kind == DIFF_DRAIN ||
+	       diff_is_even(slot, !slot->end);
+}
+
+/* Whether somebody else has the name that this one would connect from. */
+static bool shares_name(const struct diff_world *world,
+			const struct diff_slot *from)
+{
+	unsigned int port = diff_port_of(from->fd[DIFF_RIGHT], false), i;
+	const struct diff_slot *slot;
+
+	for (i = 0; port && i < DIFF_NR_SLOTS; i++) {
+		slot = &world->slots[i];
+		if (slot->fd[DIFF_RIGHT] >= 0 && slot->socket != from->socket &&
+		    diff_port_of(slot->fd[DIFF_RIGHT], false) == port)
+			return true;
+	}
+	return false;
+}
+
+static bool connect_makes_sense(const struct diff_world *world,
+				const struct diff_operation *operation)
+{
+	const struct diff_slot *from = &world->slots[operation->argument[0]];
+	unsigned int own = diff_port_of(from->fd[DIFF_RIGHT], false);
+
+	if (from->has_dialled_mapped && operation->argument[2] != 2)
+		return false;
+	if (operation->kind == DIFF_CONNECT)
+		return diff_slot_is_open(world, operation->argument[1]) &&
+		       operation->argument[0] != operation->argument[1] &&
+		       (!own || own != diff_port_of(
+			world->slots[operation->argument[1]].fd[DIFF_RIGHT],
+			false)) && !shares_name(world, from);
+	return operation->argument[1] >= 0 && (!own ||
+		own != world->places[DIFF_RIGHT].first_port +
+		       (unsigned int)operation->argument[1] % DIFF_NR_PORTS) &&
+	       !shares_name(world, from);
+}
+
+/**
+ * diff_rules_makes_sense - whether to play an operation
+ * @world: at rest
+ * @operation: as it was written or drawn, unchecked
+ */
+bool diff_rules_makes_sense(const struct diff_world *world,
+			    const struct diff_operation *operation)
+{
+	int first = operation->argument[0], second = operation->argument[1];
+	bool is_new = second >= 0 && second < DIFF_NR_SLOTS &&
+		      !diff_slot_is_open(world, second) &&
+		      !world->slots[second].is_promised;
+
+	switch ((int)operation->kind) {
+	case DIFF_SOCKET:
+		return first >= 0 && first < DIFF_NR_SLOTS &&
+		       !diff_slot_is_open(world, first) &&
+		       !world->slots[first].is_promised;
+	case DIFF_FORK_HOLD:
+	case DIFF_FORK_END:
+	case DIFF_SELECT:
+	case DIFF_EPOLL_WAIT:
+	case DIFF_INTERRUPT:
+	case DIFF_SIGIO_WAIT:
+		return true;
+	}
+	if (!diff_slot_is_open(world, first))
+		return false;
+	switch ((int)operation->kind) {
+	case DIFF_ACCEPT:
+	case DIFF_DUP:
+	case DIFF_PASS:
+		return is_new;
+	case DIFF_SET:
+		return !diff_option_is_narrow(second, operation->argument[2]);
+	case DIFF_BIND:
+		return operation->argument[2] < 0 ||
+		       !world->is_port_used[operation->argument[2] %
+					    DIFF_NR_PORTS];
+	case DIFF_CONNECT:
+	case DIFF_CONNECT_PORT:
+		return connect_makes_sense(world, operation);
+	case DIFF_SEND:
+	case DIFF_SPLICE_IN:
+	case DIFF_SENDFILE:
+	case DIFF_FORK_SEND:
+	case DIFF_BULK:
+	case DIFF_FILL:
+		return send_makes_sense(world, operation);
+	case DIFF_RECV:
+	case DIFF_SPLICE_OUT:
+	case DIFF_DRAIN:
+		return receive_makes_sense(world, operation);
+	default:
+		return true;
+	}
+}
+
+/**
+ * diff_rules_set_connection - what a socket is connected by from now on
+ * @world: which
+ * @slot: of the socket; others may have it, too
+ * @connection: or NULL
+ */
+void diff_rules_set_connection(struct diff_world *world, int slot,
+			       struct diff_connection *connection)
+{
+	unsigned int socket = world->slots[slot].socket, i;
+
+	for (i = 0; i < DIFF_NR_SLOTS; i++) {
+		if (world->slots[i].socket != socket)
+			continue;
+		world->slots[i].connection = connection;
+		world->slots[i].end = 0;
+	}
+}
+
+/* Ports of our own that a connection will have. */
+static void note_port(struct diff_world *world, unsigned int port)
+{
+	unsigned int first = world->places[DIFF_RIGHT].first_port;
+
+	if (port >= first && port < first + DIFF_NR_PORTS)
+		world->is_port_used[port - first] = true;
+}
+
+/**
+ * diff_rules_prepare - what must be known before an operation is played
+ * @world: at rest
+ * @operation: that makes sense
+ */
+void diff_rules_prepare(struct diff_world *world,
+			const struct diff_operation *operation)
+{
+	struct diff_slot *slot = &world->slots[operation->argument[0]];
+	struct diff_connection *connection = slot->connection;
+	unsigned int side, i;
+
+	switch ((int)operation->kind) {
+	case DIFF_CONNECT:
+		note_port(world, diff_port_of(
+			world->slots[operation->argument[1]].fd[DIFF_RIGHT],
+			false));
+		/* fall through */
+	case DIFF_CONNECT_PORT:
+		note_port(world, diff_port_of(slot->fd[DIFF_RIGHT], false));
+		for (i = 0; operation->argument[2] == 2 && i < DIFF_NR_SLOTS;
+		     i++)
+			if (world->slots[i].socket == slot->socket)
+				world->slots[i].has_dialled_mapped = true;
+		if (state_of(slot->fd[DIFF_RIGHT]) != TCP_CLOSE)
+			break;
+		diff_rules_set_connection(world, operation->argument[0],
+					  diff_connection_add(world));
+		slot->connection->before = connection;
+		break;
+	case DIFF_FILL:
+	case DIFF_DRAIN:
+		if (operation->kind == DIFF_FILL)
+			connection->is_full[slot->end] = true;
+		else
+			connection->is_full[!slot->end] = false;
+		break;
+	case DIFF_CLOSE:
+		for (side = 0; connection && !slot->end &&
+		     side < DIFF_NR_SIDES; side++)
+			if (!connection->client_port[side])
+				connection->client_port[side] = (uint16_t)
+					diff_port_of(slot->fd[side], false);
+		break;
+	}
+}
+
+/**
+ * diff_rules_other_end - a slot that has the other end of a connection
+ * @world: which
+ * @slot: open
+ *
+ * Return: its number, or -1.
+ */
+int diff_rules_other_end(const struct diff_world *world, int slot)
+{
+	const struct diff_slot *from = &world->slots[slot];
+	int i;
+
+	for (i = 0; i < DIFF_NR_SLOTS; i++)
+		if (world->slots[i].fd[DIFF_LEFT] >= 0 &&
+		    world->slots[i].connection == from->connection &&
+		    world->slots[i].end != from->end &&
+		    !from->connection->nr_receiving[!from->end])
+			return i;
+	return -1;
+}
