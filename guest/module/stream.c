@@ -266,7 +266,7 @@ static int receive_some(struct vmc_circuit *circuit, struct msghdr *msg,
 		pagefault_disable();
 		copied = vmc_ring_copy_out(circuit, skip, wish, &msg->msg_iter);
 		pagefault_enable();
-		if (!copied)
+		if (wish && !copied)
 			return -EFAULT;
 	}
 	if (!(flags & MSG_PEEK))
