@@ -222,6 +222,7 @@ static int inet_ioctl_sock(struct socket *sock, unsigned int cmd,
 	.getsockopt	= vmc_sockopt_get, \
 	.sendmsg	= vmc_stream_send, \
 	.recvmsg	= vmc_stream_receive, \
+	.set_peek_off	= sk_set_peek_off, \
 	.mmap		= vmc_mapping_map
 
 static const struct proto_ops stream_ops = {

@@ -304,11 +304,13 @@ static int circuit_receive(struct sock *sk, struct msghdr *msg, size_t bytes,
 			   int flags, long timeo)
 {
 	int target = sock_rcvlowat(sk, flags & MSG_WAITALL, bytes);
+	/* SO_PEEK_OFF. */
+	u32 peek_offset = max(sk_peek_offset(sk, flags), 0);
 	struct vmc_circuit *circuit;
 	int received = 0, n;
 
 	for (;;) {
-		u32 skip = flags & MSG_PEEK ? received : 0;
+		u32 skip = flags & MSG_PEEK ? peek_offset + received : 0;
 
 		circuit = vmc_sock_circuit(sk);
 		if (circuit && circuit->is_mapped)
@@ -322,6 +324,10 @@ static int circuit_receive(struct sock *sk, struct msghdr *msg, size_t bytes,
 			continue;
 		}
 		received += n;
+		if (flags & MSG_PEEK)
+			sk_peek_offset_fwd(sk, n);
+		else
+			sk_peek_offset_bwd(sk, n);
 		if (received >= bytes && received)
 			break;
 		if (n)
@@ -343,7 +349,8 @@ static int circuit_receive(struct sock *sk, struct msghdr *msg, size_t bytes,
 				break;
 			/* A sender without room may sleep until we take some. */
 			if (circuit &&
-			    !vmc_ring_is_roomy(circuit->rx_bytes - skip,
+			    !vmc_ring_is_roomy(circuit->rx_bytes -
+					       min(skip, circuit->rx_bytes),
 					       circuit->rx_bytes))
 				break;
 		} else {
@@ -354,6 +361,18 @@ static int circuit_receive(struct sock *sk, struct msghdr *msg, size_t bytes,
 		wait_for_data(sk, skip, &timeo);
 	}
 	return received;
+}
+
+/* Owned. What TCP_INQ tells: how much there is to read on, 1 for the end. */
+static int unread_hint(struct sock *sk)
+{
+	struct vmc_circuit *circuit;
+	int unread;
+
+	vmc_sock_update(sk);
+	circuit = vmc_sock_circuit(sk);
+	unread = circuit ? vmc_circuit_readable(circuit) : 0;
+	return unread ?: sock_flag(sk, SOCK_DONE);
 }
 
 /**
@@ -369,6 +388,7 @@ int vmc_stream_receive(struct socket *sock, struct msghdr *msg, size_t bytes,
 		       int flags)
 {
 	struct sock *sk = sock->sk;
+	bool wants_inq;
 	int ret;
 
 	if (READ_ONCE(vmc_sk(sk)->is_fallback))
@@ -383,9 +403,16 @@ int vmc_stream_receive(struct socket *sock, struct msghdr *msg, size_t bytes,
 	else
 		ret = circuit_receive(sk, msg, bytes, flags,
 				      sock_rcvtimeo(sk, flags & MSG_DONTWAIT));
+	wants_inq = tcp_sk(sk)->recvmsg_inq;
+	if (ret >= 0 && (wants_inq || msg->msg_get_inq))
+		msg->msg_inq = unread_hint(sk);
 	release_sock(sk);
-	if (ret >= 0)
-		msg->msg_namelen = 0;
+	if (ret < 0)
+		return ret;
+	msg->msg_namelen = 0;
+	if (wants_inq)
+		put_cmsg(msg, SOL_TCP, TCP_CM_INQ, sizeof(msg->msg_inq),
+			 &msg->msg_inq);
 	return ret;
 }
 

@@ -166,6 +166,35 @@ def test_more_before_the_end_is_not_lost(server, client, joined):
     assert server.run("read_to_end(a)") == b"last"
 
 
+def test_peek_offset_moves_with_what_is_read(server, client, joined):
+    client.run("c.sendall(b'abcdef')")
+    server.run("eventually(lambda: unread(a) == 6)")
+    assert server.run("""
+a.setsockopt(SOL_SOCKET, 42, 0)                     # SO_PEEK_OFF
+[a.recv(2, MSG_PEEK), a.recv(2, MSG_PEEK), a.recv(3), a.recv(2, MSG_PEEK),
+ a.getsockopt(SOL_SOCKET, 42), a.recv(9)]
+""") == [b"ab", b"cd", b"abc", b"ef", 3, b"def"]
+
+
+def test_receiver_is_told_how_much_is_left(server, client, joined):
+    server.run("""
+def inq():
+    data, ancillary, _, _ = a.recvmsg(4, 100)
+    [(level, kind, value)] = ancillary
+    return data, (level, kind) == (IPPROTO_TCP, 36), \
+        struct.unpack("i", value)[0]
+a.setsockopt(IPPROTO_TCP, 36, 1)                    # TCP_INQ
+""")
+    client.run("c.sendall(b'abcdef')")
+    server.run("eventually(lambda: unread(a) == 6)")
+    assert server.run("inq()") == (b"abcd", True, 2)
+    assert server.run("inq()") == (b"ef", True, 0)
+    client.run("c.sendall(b'gh'); c.shutdown(SHUT_WR)")
+    server.run("wait_ready(a, POLLRDHUP)")
+    # The end is something to read, too.
+    assert server.run("inq()") == (b"gh", True, 1)
+
+
 def test_error_queue_is_empty(server, joined):
     assert server.errno("a.recvmsg(10, 100, MSG_ERRQUEUE)") == EAGAIN
 
