@@ -43,6 +43,7 @@
 #include "sock.h"
 #include "stats.h"
 #include "uplink.h"
+#include "urgent.h"
 
 /* Called from doorbells when there is room again. */
 static void sock_write_space(struct sock *sk)
@@ -86,6 +87,7 @@ void vmc_sock_init(struct sock *sk)
 	vs->wants_space = false;
 	vs->cookie = 0;
 	vs->deferred = 0;
+	vmc_urgent_reset(sk);
 	INIT_LIST_HEAD(&vs->accept_node);
 	timer_setup(&sk->sk_timer, NULL, 0);
 	sk->sk_write_space = sock_write_space;
@@ -155,6 +157,7 @@ void vmc_sock_clear_names(struct sock *sk)
  */
 void vmc_sock_establish(struct sock *sk)
 {
+	vmc_urgent_reset(sk);
 	inet_sk_set_state(sk, TCP_ESTABLISHED);
 	/* For SIGIO, which nobody polls for. */
 	vmc_circuit_await_data(vmc_sock_circuit(sk));
@@ -202,6 +205,7 @@ void vmc_sock_update(struct sock *sk)
 		vmc_sock_break(sk, ECONNRESET);
 		return;
 	}
+	vmc_urgent_notice(sk, circuit);
 	if (flags & VMC_CTL_RST) {
 		vmc_sock_break(sk, reset_error(sk));
 		return;

@@ -12,11 +12,13 @@
 #include "circuit.h"
 #include "compat.h"
 #include "connect.h"
+#include "link.h"
 #include "listen.h"
 #include "ring_copy.h"
 #include "shadow.h"
 #include "stats.h"
 #include "stream.h"
+#include "urgent.h"
 
 /* Publish at least this often, so that both sides copy at the same time. */
 #define CHUNK_BYTES (64U << 10)
@@ -94,6 +96,7 @@ static int send_some(struct vmc_circuit *circuit, struct msghdr *msg)
 {
 	u32 room = vmc_circuit_writable(circuit);
 	u32 bytes, copied;
+	bool is_urgent;
 
 	bytes = min3((size_t)room, msg_data_left(msg), (size_t)CHUNK_BYTES);
 	if (!bytes)
@@ -103,7 +106,13 @@ static int send_some(struct vmc_circuit *circuit, struct msghdr *msg)
 	pagefault_enable();
 	if (!copied)
 		return -EFAULT;
+	is_urgent = (msg->msg_flags & MSG_OOB) && !msg_data_left(msg);
+	if (unlikely(is_urgent))
+		vmc_urgent_mark(circuit, copied);
 	vmc_circuit_produce(circuit, copied);
+	/* Whether or not somebody waits for data. */
+	if (unlikely(is_urgent))
+		vmc_link_ring(circuit->link, circuit->slot);
 	return copied;
 }
 
@@ -134,6 +143,10 @@ static int circuit_send(struct sock *sk, struct msghdr *msg, long timeo)
 			return sent;
 		err = -EBUSY;
 		if (circuit->is_mapped)
+			goto stop;
+		/* The host's socket could not be told where in the stream. */
+		err = -EOPNOTSUPP;
+		if ((msg->msg_flags & MSG_OOB) && circuit->link->is_uplink)
 			goto stop;
 		if (vmc_circuit_peer_flags(circuit) &
 		    (VMC_CTL_GONE | VMC_CTL_RST)) {
@@ -197,8 +210,6 @@ int vmc_stream_send(struct socket *sock, struct msghdr *msg, size_t bytes)
 	}
 	if (READ_ONCE(vmc_sk(sk)->is_fallback))
 		return fallback_send(sk, msg, bytes);
-	if (flags & MSG_OOB)
-		return -EOPNOTSUPP;
 	lock_sock(sk);
 	timeo = sock_sndtimeo(sk, flags & MSG_DONTWAIT);
 	ret = 0;
@@ -299,6 +310,34 @@ static int receive_verdict(struct sock *sk, long timeo)
 	return 1;
 }
 
+/*
+ * Owned. A receiver that has come to the urgent byte stops before it if it has
+ * something, and passes over it if it is read out of band. The mark is looked
+ * for after the bytes, so it is not missed in *@ret_span bytes.
+ *
+ * Return: 0 to go on, 1 when the byte is passed over, -EINTR and its like.
+ */
+static int receive_urgent(struct sock *sk, struct vmc_circuit *circuit,
+			  u32 skip, int received, int flags, long timeo,
+			  u32 *ret_span)
+{
+	u32 fill = vmc_circuit_readable(circuit);
+
+	vmc_urgent_notice(sk, circuit);
+	if (likely(vmc_urgent_span(sk, circuit, skip, fill, ret_span) ==
+		   VMC_URGENT_ELSEWHERE))
+		return 0;
+	if (received)
+		return -EAGAIN;
+	if (signal_pending(current))
+		return timeo ? sock_intr_errno(timeo) : -EAGAIN;
+	if (fill <= skip || !vmc_urgent_is_out_of_band(sk))
+		return 0;
+	if (!(flags & MSG_PEEK))
+		vmc_circuit_consume(circuit, 1);
+	return 1;
+}
+
 /* Owned. */
 static int circuit_receive(struct sock *sk, struct msghdr *msg, size_t bytes,
 			   int flags, long timeo)
@@ -307,16 +346,27 @@ static int circuit_receive(struct sock *sk, struct msghdr *msg, size_t bytes,
 	/* SO_PEEK_OFF. */
 	u32 peek_offset = max(sk_peek_offset(sk, flags), 0);
 	struct vmc_circuit *circuit;
-	int received = 0, n;
+	int received = 0, hole = 0, n;
 
 	for (;;) {
-		u32 skip = flags & MSG_PEEK ? peek_offset + received : 0;
+		u32 skip = flags & MSG_PEEK ? peek_offset + received + hole :
+					      0;
+		u32 span = 0;
 
 		circuit = vmc_sock_circuit(sk);
 		if (circuit && circuit->is_mapped)
 			return received ?: -EBUSY;
+		n = circuit && bytes > received ?
+		    receive_urgent(sk, circuit, skip, received, flags, timeo,
+				   &span) : 0;
+		if (n < 0)
+			return received ?: n;
+		hole += n;
+		if (n)
+			continue;
 		n = circuit ? receive_some(circuit, msg, skip,
-					   bytes - received, flags) : 0;
+					   min_t(size_t, span,
+						 bytes - received), flags) : 0;
 		if (n < 0) {
 			n = fault_in(sk, msg, false);
 			if (n)
@@ -371,8 +421,21 @@ static int unread_hint(struct sock *sk)
 
 	vmc_sock_update(sk);
 	circuit = vmc_sock_circuit(sk);
-	unread = circuit ? vmc_circuit_readable(circuit) : 0;
+	unread = circuit ? vmc_urgent_readable(sk, circuit) : 0;
 	return unread ?: sock_flag(sk, SOCK_DONE);
+}
+
+/* Not owned. As TCP: without room it is taken all the same, and lost. */
+static int urgent_put(struct msghdr *msg, u8 byte, size_t bytes, int flags)
+{
+	msg->msg_flags |= MSG_OOB;
+	if (!bytes) {
+		msg->msg_flags |= MSG_TRUNC;
+		return 0;
+	}
+	if (!(flags & MSG_TRUNC) && memcpy_to_msg(msg, &byte, 1))
+		return -EFAULT;
+	return 1;
 }
 
 /**
@@ -389,6 +452,7 @@ int vmc_stream_receive(struct socket *sock, struct msghdr *msg, size_t bytes,
 {
 	struct sock *sk = sock->sk;
 	bool wants_inq;
+	u8 urgent = 0;
 	int ret;
 
 	if (READ_ONCE(vmc_sk(sk)->is_fallback))
@@ -399,7 +463,7 @@ int vmc_stream_receive(struct socket *sock, struct msghdr *msg, size_t bytes,
 	if (sk->sk_state == TCP_LISTEN)
 		ret = -ENOTCONN;
 	else if (flags & MSG_OOB)
-		ret = -EINVAL;	/* as TCP: no urgent data */
+		ret = vmc_urgent_receive(sk, &urgent, flags);
 	else
 		ret = circuit_receive(sk, msg, bytes, flags,
 				      sock_rcvtimeo(sk, flags & MSG_DONTWAIT));
@@ -410,6 +474,8 @@ int vmc_stream_receive(struct socket *sock, struct msghdr *msg, size_t bytes,
 	if (ret < 0)
 		return ret;
 	msg->msg_namelen = 0;
+	if (flags & MSG_OOB)
+		return ret ? urgent_put(msg, urgent, bytes, flags) : 0;
 	if (wants_inq)
 		put_cmsg(msg, SOL_TCP, TCP_CM_INQ, sizeof(msg->msg_inq),
 			 &msg->msg_inq);
@@ -431,9 +497,15 @@ static __poll_t circuit_poll(struct sock *sk, struct vmc_circuit *circuit,
 		 * wants to hear of the data after these, too.
 		 */
 		vmc_circuit_await_data(circuit);
+		/* A byte that is read out of band is nothing to read. */
+		if (vmc_urgent_is_out_of_band(sk) &&
+		    vmc_urgent_is_next(sk, circuit))
+			target++;
 		if (vmc_circuit_readable_hint(circuit) >= target)
 			mask |= EPOLLIN | EPOLLRDNORM;
 	}
+	if (vmc_urgent_is_unread(sk, circuit))
+		mask |= EPOLLPRI;
 	if (!(wanted & (EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND)))
 		return mask;
 	if (READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN)
@@ -540,13 +612,15 @@ int vmc_stream_ioctl(struct sock *sk, int cmd, int *ret_value)
 	circuit = vmc_sock_circuit(sk);
 	switch (cmd) {
 	case SIOCINQ:
-		*ret_value = circuit ? vmc_circuit_readable(circuit) : 0;
+		*ret_value = circuit ? vmc_urgent_readable(sk, circuit) : 0;
 		break;
 	case SIOCOUTQ:
 		*ret_value = circuit ? circuit->tx_bytes -
 				       vmc_circuit_writable(circuit) : 0;
 		break;
 	case SIOCATMARK:
+		*ret_value = circuit && vmc_urgent_is_next(sk, circuit);
+		break;
 	case SIOCOUTQNSD:
 		*ret_value = 0;
 		break;
