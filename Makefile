@@ -31,6 +31,8 @@ help:
 	@echo 'make bench    all benchmarks, beside virtio-net, vsock and passt'
 	@echo '              BENCH=NAME: one of them; BENCH=list: their names'
 	@echo 'make bench-quick  fewer and shorter runs, for every change'
+	@echo 'make conformance  socket tests of others, over TCP and over circuits'
+	@echo '              SUITE=NAME: one suite; SUITE=list: their names'
 	@echo 'make host     the switch and vmcircuitctl, in build/'
 	@echo 'make guest    the module and vmcircuit, in build/guest-root/'
 	@echo '              VMC_DEBUG=1: the module with its own checks'
@@ -106,7 +108,7 @@ bench-quick: host guest lab
 	@exec bench/run --quick
 
 # The tests run with the module that checks itself.
-check check-long: VMC_DEBUG = 1
+check check-long conformance: VMC_DEBUG = 1
 check check-long: PACKAGES += $(TEST_PACKAGES)
 
 check: host guest lab
@@ -115,6 +117,10 @@ check: host guest lab
 check-long: host guest lab
 	@exec tests/run --long
 
+# Optional packages, and images of their own: half a gigabyte, once.
+conformance: host guest lab
+	@exec conformance/run $(if $(SUITE),"$(SUITE)",--record)
+
 install: host
 	@meson install -C build --quiet $(if $(DESTDIR),--destdir $(DESTDIR))
 
@@ -122,4 +128,4 @@ clean:
 	rm -rf build
 
 .PHONY: all help deps host lab guest demo demo-uplink demo-zero-copy demo-endpoints \
-	bench bench-quick check check-long install clean
+	bench bench-quick check check-long conformance install clean

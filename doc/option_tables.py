@@ -13,10 +13,10 @@ WHOM = {"BOTH": "socket and shadow", "SHADOW": "shadow",
         "NEVER": "EOPNOTSUPP, always", "UDP": "UDP"}
 TOLD = {"SAME": "as TCP", "VALUE": "its own value", "STATE":
         "as without a connection"}
-FLAG = {"HONOURED": "honoured", "IGNORED": "ignored", "REFUSED": "EOPNOTSUPP",
-        "NOT_URGENT": "EINVAL", "NOT_QUEUED": "EAGAIN"}
+FLAG = {"HONOURED": "honoured", "IGNORED": "ignored", "NOT_QUEUED": "EAGAIN"}
 IOCTL = {"READABLE": "the ring from the peer", "UNTAKEN":
-         "the ring to the peer", "NOTHING": "0"}
+         "the ring to the peer", "NOTHING": "0", "MARK":
+         "the peer's urgent byte"}
 
 
 def rows(text, name):

@@ -20,6 +20,8 @@ from lab.report import LabError
 # The guest agent parses a message byte by byte, and refuses above 64 MiB.
 MAX_INPUT_BYTES = 32 << 20
 CHUNK_BYTES = 128 << 10
+# For each answer. A machine with more guests than processors may need more.
+TIMEOUT_S = int(os.environ.get("LAB_AGENT_TIMEOUT", "30"))
 
 
 class ExecTimeout(LabError):
@@ -63,7 +65,7 @@ class Agent:
         with open(f"{self.path}.lock", "w") as file:
             file.write("fresh")
 
-    def request(self, name, timeout=30, **arguments):
+    def request(self, name, timeout=TIMEOUT_S, **arguments):
         """Send one guest-agent command and return its answer."""
         end = time.monotonic() + timeout
         message = {"execute": name}

@@ -41,12 +41,13 @@ class Cluster:
     switch leads to an outside (see lab.outside), and its settings if not the
     plainest (a dictionary, see lab.configuration). queues: of each virtio
     network card. devices: a function that is called for each VM before its
-    start, and returns more words for QEMU's command line.
+    start, and returns more words for QEMU's command line. packages: more
+    Debian packages in the guests, which get an image of their own.
     """
 
     def __init__(self, n=2, net="none", payload=None, memory=768, cpus=1,
                  prefix="vm", instance=None, uplink=False, queues=1,
-                 devices=None):
+                 devices=None, packages=()):
         if net not in NETS:
             raise LabError(f"net is one of {', '.join(NETS)}, not '{net}'")
         if not 1 <= n <= MAX_VMS:
@@ -61,7 +62,8 @@ class Cluster:
         self.settings = {"n": n, "net": net, "memory": memory, "cpus": cpus,
                          "prefix": prefix,
                          "payload": str(payload) if payload else False,
-                         "uplink": uplink, "queues": queues}
+                         "uplink": uplink, "queues": queues,
+                         "packages": list(packages)}
         self.devices = devices
         self.virtio = net in ("virtio", "both")
         self.circuit = net in ("circuit", "both")
@@ -114,7 +116,7 @@ class Cluster:
         deps.ensure()
         # Before the lock and the clock: these may take minutes, once.
         buildtree.ensure()
-        guest = image.ensure()
+        guest = image.ensure(self.settings["packages"])
         with self.lock():
             if Cluster.running(self.instance):
                 raise LabError(f"a lab is up already in {self.state}: see "

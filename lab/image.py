@@ -44,13 +44,14 @@ class Image:
         self.release = (directory / "release").read_text().strip()
 
 
-def ensure():
+def ensure(extra=()):
     """Return the guest image, made if needed.
 
-    LAB_PACKAGES adds Debian packages; each set of packages is an image of its
-    own.
+    extra, and the variable LAB_PACKAGES, add Debian packages; each set of
+    packages is an image of its own.
     """
-    packages = sorted({*PACKAGES, *os.environ.get("LAB_PACKAGES", "").split()})
+    packages = sorted({*PACKAGES, *extra,
+                       *os.environ.get("LAB_PACKAGES", "").split()})
     guest = place.HERE / "guest"
     sources = [path.read_bytes() for path in sorted(guest.iterdir())]
     sources.append((place.HERE / "image.py").read_bytes())

@@ -138,7 +138,8 @@ VMC_SIZE_IS(struct vmc_figures, 2 * VMC_LINE_BYTES);
 struct vmc_ctl {
 	__le32	prod;		/* bytes ever put into this end's tx ring */
 	__le32	flags;		/* VMC_CTL_ */
-	__u8	pad0[VMC_LINE_BYTES - 8];
+	__le32	urgent;		/* prod behind the last urgent byte, 0: none */
+	__u8	pad0[VMC_LINE_BYTES - 12];
 
 	__le32	cons;		/* bytes ever taken from this end's rx ring */
 	__u8	pad1[VMC_LINE_BYTES - 4];

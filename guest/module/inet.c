@@ -235,6 +235,7 @@ static int inet_ioctl_sock(struct socket *sock, unsigned int cmd,
 	.sendmsg	= vmc_stream_send, \
 	.recvmsg	= vmc_stream_receive, \
 	.set_rcvlowat	= vmc_sockopt_set_rcvlowat, \
+	.set_peek_off	= sk_set_peek_off, \
 	.mmap		= vmc_mapping_map
 
 static const struct proto_ops stream_ops = {

@@ -51,7 +51,7 @@
 	X(SOL_SOCKET, SO_KEEPALIVE, BOTH, SAME, \
 	  "given to the host's socket; kept between VMs") \
 	X(SOL_SOCKET, SO_OOBINLINE, BOTH, SAME, \
-	  "kept: there is no urgent data") \
+	  "the urgent byte is read in its place") \
 	X(SOL_SOCKET, SO_NO_CHECK, BOTH, SAME, "kept") \
 	X(SOL_SOCKET, SO_PRIORITY, BOTH, SAME, "kept") \
 	X(SOL_SOCKET, SO_LINGER, BOTH, SAME, \
@@ -81,8 +81,7 @@
 	X(SOL_SOCKET, SO_RXQ_OVFL, BOTH, SAME, \
 	  "kept: a stream loses nothing") \
 	X(SOL_SOCKET, SO_WIFI_STATUS, BOTH, SAME, "kept") \
-	X(SOL_SOCKET, SO_PEEK_OFF, NEVER, SAME, \
-	  "a peek begins with the first byte") \
+	X(SOL_SOCKET, SO_PEEK_OFF, BOTH, SAME, "recv() with MSG_PEEK") \
 	X(SOL_SOCKET, SO_NOFCS, BOTH, SAME, "kept") \
 	X(SOL_SOCKET, SO_LOCK_FILTER, BOTH, SAME, "kept") \
 	X(SOL_SOCKET, SO_SELECT_ERR_QUEUE, BOTH, SAME, \
@@ -193,7 +192,7 @@
 	X(SOL_TCP, TCP_FASTOPEN_NO_COOKIE, SHADOW, STATE, "kept") \
 	X(SOL_TCP, TCP_ZEROCOPY_RECEIVE, SHADOW, STATE, \
 	  "mmap() of a circuit is another, see proto/mapping.h") \
-	X(SOL_TCP, TCP_INQ, SHADOW, SAME, "kept") \
+	X(SOL_TCP, TCP_INQ, SHADOW, SAME, "told by recvmsg()") \
 	X(SOL_TCP, TCP_TX_DELAY, SHADOW, SAME, "kept") \
 	X(SOL_TCP, TCP_AO_ADD_KEY, REFUSED, SAME, \
 	  "nobody would authenticate") \
@@ -351,11 +350,11 @@
 
 /*
  * Flags: of send(), of recv() on a circuit. HONOURED and IGNORED are as with
- * TCP, unless the words say otherwise. REFUSED is EOPNOTSUPP, NOT_URGENT is
- * EINVAL, NOT_QUEUED is EAGAIN.
+ * TCP, unless the words say otherwise. NOT_QUEUED is EAGAIN.
  */
 #define VMC_STREAM_FLAGS(X) \
-	X(MSG_OOB, REFUSED, NOT_URGENT, "there is no urgent data") \
+	X(MSG_OOB, HONOURED, HONOURED, \
+	  "urgent data between VMs; send() to the uplink is EOPNOTSUPP") \
 	X(MSG_PEEK, IGNORED, HONOURED, "leaves what it reads") \
 	X(MSG_DONTROUTE, IGNORED, IGNORED, "connect() has chosen the route") \
 	X(MSG_CTRUNC, IGNORED, IGNORED, "told by recvmsg(), for datagrams") \
@@ -385,6 +384,6 @@
 	X(SIOCINQ, READABLE, "FIONREAD: bytes to read") \
 	X(SIOCOUTQ, UNTAKEN, "TIOCOUTQ: bytes that the peer has not read") \
 	X(SIOCOUTQNSD, NOTHING, "0: what is sent lies with the peer") \
-	X(SIOCATMARK, NOTHING, "0: there is no urgent data")
+	X(SIOCATMARK, MARK, "whether the urgent byte is next")
 
 #endif /* VMC_OPTION_TABLE_H */

@@ -9,6 +9,7 @@
 #include "listen.h"
 #include "poll.h"
 #include "shadow.h"
+#include "urgent.h"
 
 /* Under RCU. Asks for bells on what is not there, and looks again. */
 static __poll_t circuit_poll(struct sock *sk, struct vmc_circuit *circuit,
@@ -24,9 +25,14 @@ static __poll_t circuit_poll(struct sock *sk, struct vmc_circuit *circuit,
 	 * hear of the data after these, too, and everybody of the end.
 	 */
 	vmc_circuit_await_data(circuit);
+	/* A byte that is read out of band is nothing to read. */
+	if (vmc_urgent_is_out_of_band(sk) && vmc_urgent_is_next(sk, circuit))
+		target++;
 	if (wanted & (EPOLLIN | EPOLLRDNORM) &&
 	    vmc_circuit_readable_hint(circuit) >= target)
 		mask |= EPOLLIN | EPOLLRDNORM;
+	if (vmc_urgent_is_unread(sk, circuit))
+		mask |= EPOLLPRI;
 	if (!(wanted & (EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND)))
 		return mask;
 	if (READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN)

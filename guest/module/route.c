@@ -192,6 +192,19 @@ static bool route_addr(struct sock *sk, const struct sockaddr_storage *addr,
 					     ntohs(sin6->sin6_port), names));
 }
 
+/*
+ * A socket that connects to its own name meets itself in TCP, which knows of a
+ * connection that both ends open at once. The switch would look for a listener.
+ */
+static bool is_own_name(const struct sock *tcp, const struct vmc_names *names)
+{
+	return inet_sk(tcp)->inet_num &&
+	       inet_sk(tcp)->inet_num == le16_to_cpu(names->remote.port) &&
+	       names->local.family == names->remote.family &&
+	       !memcmp(names->local.address, names->remote.address,
+		       sizeof(names->local.address));
+}
+
 /**
  * vmc_route_find - how shall this socket reach that address?
  * @sk: locked, with a shadow
@@ -212,6 +225,10 @@ enum vmc_route vmc_route_find(struct sock *sk, const vmc_sockaddr *addr,
 	}
 	if (!route_addr(sk, storage, addr_bytes, ret_names))
 		return VMC_ROUTE_TCP;
+	if (is_own_name(vmc_sk(sk)->shadow->sk, ret_names)) {
+		vmc_stat_inc(fallback_local);
+		return VMC_ROUTE_TCP;
+	}
 	if (!vmc_attach_generation()) {
 		vmc_stat_inc(fallback_switch_gone);
 		return VMC_ROUTE_TCP;

@@ -50,6 +50,7 @@ void vmc_shadow_copy_options(struct sock *to, const struct sock *from)
 	tcp_sk(to)->keepalive_probes = tcp_sk(from)->keepalive_probes;
 	tcp_sk(to)->linger2 = tcp_sk(from)->linger2;
 	tcp_sk(to)->notsent_lowat = tcp_sk(from)->notsent_lowat;
+	tcp_sk(to)->recvmsg_inq = tcp_sk(from)->recvmsg_inq;
 	tcp_sk(to)->rx_opt.user_mss = tcp_sk(from)->rx_opt.user_mss;
 	inet_csk(to)->icsk_user_timeout = inet_csk(from)->icsk_user_timeout;
 	inet_csk(to)->icsk_syn_retries = inet_csk(from)->icsk_syn_retries;

@@ -43,6 +43,7 @@
 #include "sock.h"
 #include "stats.h"
 #include "uplink.h"
+#include "urgent.h"
 
 /* Called from doorbells when there is room again. */
 static void sock_write_space(struct sock *sk)
@@ -87,6 +88,7 @@ void vmc_sock_init(struct sock *sk)
 	vs->is_deaf = false;
 	vs->cookie = 0;
 	vs->deferred = 0;
+	vmc_urgent_reset(sk);
 	INIT_LIST_HEAD(&vs->accept_node);
 	timer_setup(&sk->sk_timer, NULL, 0);
 	sk->sk_write_space = sock_write_space;
@@ -188,6 +190,7 @@ static void sock_ask(struct timer_list *timer)
  */
 void vmc_sock_establish(struct sock *sk)
 {
+	vmc_urgent_reset(sk);
 	inet_sk_set_state(sk, TCP_ESTABLISHED);
 	sk->sk_timer.function = sock_ask;
 	sk_reset_timer(sk, &sk->sk_timer, jiffies + 1);
@@ -235,6 +238,7 @@ void vmc_sock_update(struct sock *sk)
 		vmc_sock_break(sk, ECONNRESET);
 		return;
 	}
+	vmc_urgent_notice(sk, circuit);
 	if (flags & VMC_CTL_RST) {
 		vmc_sock_break(sk, reset_error(sk));
 		return;

@@ -27,6 +27,13 @@ enum vmc_deferred {
 	VMC_DEFERRED_UNMAPPED,	/* take the indexes back from the program */
 };
 
+/* What is known of the peer's urgent byte. */
+enum vmc_urgent {
+	VMC_URGENT_NONE,
+	VMC_URGENT_UNREAD,
+	VMC_URGENT_READ,	/* with MSG_OOB; it is still in the ring */
+};
+
 /**
  * struct vmc_sock - a stream socket that may be a circuit
  * @tcp: never runs TCP. It is there because the socket says IPPROTO_TCP, and
@@ -54,6 +61,9 @@ struct vmc_sock {
 	u32 cookie;		/* of the connect under way */
 	u32 attachment;		/* in which it was sent */
 	struct vmc_names dial;	/* what connect() shall dial */
+	enum vmc_urgent urgent;
+	u32 urgent_index;	/* of the byte */
+	u32 urgent_heard;	/* the peer's last mark, unchecked */
 
 	/* Socket spinlock, also while somebody owns the socket. */
 	unsigned long deferred;

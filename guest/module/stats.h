@@ -16,7 +16,7 @@ struct seq_file;
 	X(connects_failed)		/* the switch answered with an errno */ \
 	X(offers_refused)		/* nobody listened, or no memory */ \
 	X(fallback_no_route)		/* connect(): no route by circuit0 */ \
-	X(fallback_local)		/* connect(): local, sysctl local=0 */ \
+	X(fallback_local)		/* connect(): local, or to itself */ \
 	X(fallback_switch_gone)		/* connect(): not attached */ \
 	X(fallback_namespace)		/* socket of another network ns */ \
 	X(accepted_tcp)			/* accept() returned plain TCP */ \

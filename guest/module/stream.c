@@ -12,6 +12,7 @@
 #include "circuit.h"
 #include "compat.h"
 #include "connect.h"
+#include "link.h"
 #include "listen.h"
 #include "option_table.h"
 #include "ring_copy.h"
@@ -19,26 +20,18 @@
 #include "spin.h"
 #include "stats.h"
 #include "stream.h"
+#include "urgent.h"
 
-/* What the table says of flags; those that end a call. */
+/* What the table says of flags; the last ends a call. */
 enum flag_way {
 	FLAG_HONOURED,
 	FLAG_IGNORED,
-	FLAG_REFUSED,
-	FLAG_NOT_URGENT,
 	FLAG_NOT_QUEUED,
 };
 
-#define PICK_REFUSED(flag, send, receive, words) \
-	| (FLAG_##send == FLAG_REFUSED ? (flag) : 0)
-#define PICK_NOT_URGENT(flag, send, receive, words) \
-	| (FLAG_##receive == FLAG_NOT_URGENT ? (flag) : 0)
 #define PICK_NOT_QUEUED(flag, send, receive, words) \
 	| (FLAG_##receive == FLAG_NOT_QUEUED ? (flag) : 0)
 
-static const unsigned int refused_flags = 0 VMC_STREAM_FLAGS(PICK_REFUSED);
-static const unsigned int not_urgent_flags =
-	0 VMC_STREAM_FLAGS(PICK_NOT_URGENT);
 static const unsigned int not_queued_flags =
 	0 VMC_STREAM_FLAGS(PICK_NOT_QUEUED);
 
@@ -121,6 +114,7 @@ static int send_some(struct vmc_circuit *circuit, struct msghdr *msg)
 {
 	u32 room = vmc_circuit_writable(circuit);
 	u32 bytes, copied;
+	bool is_urgent;
 
 	bytes = min3((size_t)room, msg_data_left(msg), (size_t)CHUNK_BYTES);
 	if (!bytes)
@@ -130,7 +124,13 @@ static int send_some(struct vmc_circuit *circuit, struct msghdr *msg)
 	pagefault_enable();
 	if (!copied)
 		return -EFAULT;
+	is_urgent = (msg->msg_flags & MSG_OOB) && !msg_data_left(msg);
+	if (unlikely(is_urgent))
+		vmc_urgent_mark(circuit, copied);
 	vmc_circuit_produce(circuit, copied);
+	/* Whether or not somebody waits for data. */
+	if (unlikely(is_urgent))
+		vmc_link_ring(circuit->link, circuit->slot);
 	return copied;
 }
 
@@ -161,6 +161,10 @@ static int circuit_send(struct sock *sk, struct msghdr *msg, long timeo)
 			return sent;
 		err = -EBUSY;
 		if (circuit->is_mapped)
+			goto stop;
+		/* The host's socket could not be told where in the stream. */
+		err = -EOPNOTSUPP;
+		if ((msg->msg_flags & MSG_OOB) && circuit->link->is_uplink)
 			goto stop;
 		if (vmc_circuit_peer_flags(circuit) &
 		    (VMC_CTL_GONE | VMC_CTL_RST)) {
@@ -224,8 +228,6 @@ int vmc_stream_send(struct socket *sock, struct msghdr *msg, size_t bytes)
 	}
 	if (READ_ONCE(vmc_sk(sk)->is_fallback))
 		return fallback_send(sk, msg, bytes);
-	if (flags & refused_flags)
-		return -EOPNOTSUPP;
 	lock_sock(sk);
 	timeo = sock_sndtimeo(sk, flags & MSG_DONTWAIT);
 	ret = 0;
@@ -349,22 +351,63 @@ static int receive_verdict(struct sock *sk, long timeo)
 	return 1;
 }
 
+/*
+ * Owned. A receiver that has come to the urgent byte stops before it if it has
+ * something, and passes over it if it is read out of band. The mark is looked
+ * for after the bytes, so it is not missed in *@ret_span bytes.
+ *
+ * Return: 0 to go on, 1 when the byte is passed over, -EINTR and its like.
+ */
+static int receive_urgent(struct sock *sk, struct vmc_circuit *circuit,
+			  u32 skip, int received, int flags, long timeo,
+			  u32 *ret_span)
+{
+	u32 fill = vmc_circuit_readable(circuit);
+
+	vmc_urgent_notice(sk, circuit);
+	if (likely(vmc_urgent_span(sk, circuit, skip, fill, ret_span) ==
+		   VMC_URGENT_ELSEWHERE))
+		return 0;
+	if (received)
+		return -EAGAIN;
+	if (signal_pending(current))
+		return timeo ? sock_intr_errno(timeo) : -EAGAIN;
+	if (fill <= skip || !vmc_urgent_is_out_of_band(sk))
+		return 0;
+	if (!(flags & MSG_PEEK))
+		vmc_circuit_consume(circuit, 1);
+	return 1;
+}
+
 /* Owned. */
 static int circuit_receive(struct sock *sk, struct msghdr *msg, size_t bytes,
 			   int flags, long timeo)
 {
 	int target = sock_rcvlowat(sk, flags & MSG_WAITALL, bytes);
+	/* SO_PEEK_OFF. */
+	u32 peek_offset = max(sk_peek_offset(sk, flags), 0);
 	struct vmc_circuit *circuit;
-	int received = 0, n;
+	int received = 0, hole = 0, n;
 
 	for (;;) {
-		u32 skip = flags & MSG_PEEK ? received : 0;
+		u32 skip = flags & MSG_PEEK ? peek_offset + received + hole :
+					      0;
+		u32 span = 0;
 
 		circuit = vmc_sock_circuit(sk);
 		if (circuit && circuit->is_mapped)
 			return received ?: -EBUSY;
+		n = circuit && bytes > received ?
+		    receive_urgent(sk, circuit, skip, received, flags, timeo,
+				   &span) : 0;
+		if (n < 0)
+			return received ?: n;
+		hole += n;
+		if (n)
+			continue;
 		n = circuit ? receive_some(circuit, msg, skip,
-					   bytes - received, flags) : 0;
+					   min_t(size_t, span,
+						 bytes - received), flags) : 0;
 		if (n < 0) {
 			n = fault_in(sk, msg, false);
 			if (n)
@@ -372,6 +415,10 @@ static int circuit_receive(struct sock *sk, struct msghdr *msg, size_t bytes,
 			continue;
 		}
 		received += n;
+		if (flags & MSG_PEEK)
+			sk_peek_offset_fwd(sk, n);
+		else
+			sk_peek_offset_bwd(sk, n);
 		if (received >= bytes && received)
 			break;
 		if (n)
@@ -393,7 +440,8 @@ static int circuit_receive(struct sock *sk, struct msghdr *msg, size_t bytes,
 				break;
 			/* A sender without room may sleep until we take some. */
 			if (circuit &&
-			    !vmc_ring_is_roomy(circuit->rx_bytes - skip,
+			    !vmc_ring_is_roomy(circuit->rx_bytes -
+					       min(skip, circuit->rx_bytes),
 					       circuit->rx_bytes))
 				break;
 		} else {
@@ -411,6 +459,31 @@ static int circuit_receive(struct sock *sk, struct msghdr *msg, size_t bytes,
 	return received;
 }
 
+/* Owned. What TCP_INQ tells: how much there is to read on, 1 for the end. */
+static int unread_hint(struct sock *sk)
+{
+	struct vmc_circuit *circuit;
+	int unread;
+
+	vmc_sock_update(sk);
+	circuit = vmc_sock_circuit(sk);
+	unread = circuit ? vmc_urgent_readable(sk, circuit) : 0;
+	return unread ?: sock_flag(sk, SOCK_DONE);
+}
+
+/* Not owned. As TCP: without room it is taken all the same, and lost. */
+static int urgent_put(struct msghdr *msg, u8 byte, size_t bytes, int flags)
+{
+	msg->msg_flags |= MSG_OOB;
+	if (!bytes) {
+		msg->msg_flags |= MSG_TRUNC;
+		return 0;
+	}
+	if (!(flags & MSG_TRUNC) && memcpy_to_msg(msg, &byte, 1))
+		return -EFAULT;
+	return 1;
+}
+
 /**
  * vmc_stream_receive - the recv() family of system calls
  * @sock: ours
@@ -424,6 +497,8 @@ int vmc_stream_receive(struct socket *sock, struct msghdr *msg, size_t bytes,
 		       int flags)
 {
 	struct sock *sk = sock->sk;
+	bool wants_inq;
+	u8 urgent = 0;
 	int ret;
 
 	if (READ_ONCE(vmc_sk(sk)->is_fallback))
@@ -433,20 +508,30 @@ int vmc_stream_receive(struct socket *sock, struct msghdr *msg, size_t bytes,
 	lock_sock(sk);
 	if (sk->sk_state == TCP_LISTEN)
 		ret = -ENOTCONN;
-	else if (flags & not_urgent_flags)
-		ret = -EINVAL;	/* as TCP: no urgent data */
+	else if (flags & MSG_OOB)
+		ret = vmc_urgent_receive(sk, &urgent, flags);
 	else
 		ret = circuit_receive(sk, msg, bytes, flags,
 				      sock_rcvtimeo(sk, flags & MSG_DONTWAIT));
+	wants_inq = tcp_sk(sk)->recvmsg_inq;
+	if (ret >= 0 && (wants_inq || msg->msg_get_inq))
+		msg->msg_inq = unread_hint(sk);
 	release_sock(sk);
-	if (ret >= 0)
-		msg->msg_namelen = 0;
+	if (ret < 0)
+		return ret;
+	msg->msg_namelen = 0;
+	if (flags & MSG_OOB)
+		return ret ? urgent_put(msg, urgent, bytes, flags) : 0;
+	if (wants_inq)
+		put_cmsg(msg, SOL_TCP, TCP_CM_INQ, sizeof(msg->msg_inq),
+			 &msg->msg_inq);
 	return ret;
 }
 
 enum ioctl_way {
 	IOCTL_READABLE,
 	IOCTL_UNTAKEN,
+	IOCTL_MARK,
 	IOCTL_NOTHING,
 	IOCTL_OTHER,
 };
@@ -490,11 +575,14 @@ int vmc_stream_ioctl(struct sock *sk, int cmd, int *ret_value)
 	circuit = vmc_sock_circuit(sk);
 	switch (ioctl_way(cmd)) {
 	case IOCTL_READABLE:
-		*ret_value = circuit ? vmc_circuit_readable(circuit) : 0;
+		*ret_value = circuit ? vmc_urgent_readable(sk, circuit) : 0;
 		break;
 	case IOCTL_UNTAKEN:
 		*ret_value = circuit ? circuit->tx_bytes -
 				       vmc_circuit_writable(circuit) : 0;
+		break;
+	case IOCTL_MARK:
+		*ret_value = circuit && vmc_urgent_is_next(sk, circuit);
 		break;
 	case IOCTL_NOTHING:
 		*ret_value = 0;

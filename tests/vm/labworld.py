@@ -262,7 +262,7 @@ class Segment:
 
     PAGE, KICK_WANTED, PENDING, ACK = 4096, 64, 128, 128 + 2048
     CTL, RINGS = 4 * 4096, 4 * 4096 + 16384 * 4096
-    PROD, FLAGS, CONS, DATA_WAIT, SPACE_WAIT = 0, 4, 64, 128, 132
+    PROD, FLAGS, URGENT, CONS, DATA_WAIT, SPACE_WAIT = 0, 4, 8, 64, 128, 132
 
     def __init__(self, path):
         with open(path, "r+b", buffering=0) as file:

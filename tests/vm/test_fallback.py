@@ -47,6 +47,20 @@ def test_local_destination_is_a_circuit_when_asked_for(world, server, client,
     assert counted("circuits_connected") == 1
 
 
+def test_socket_that_connects_to_itself_meets_itself(world, server, client,
+                                                     counted):
+    world.set_local(True)
+    server.run("""
+c = new_socket()
+c.bind((SERVER, 0))
+c.connect(c.getsockname())
+c.sendall(b"x")
+""")
+    assert server.run("receive(c, 1)") == b"x"
+    assert counted("fallback_local") == 1
+    assert counted("circuits_connected") == 0
+
+
 @pytest.mark.remote
 def test_destination_without_route_is_tcp_and_counted(server, family,
                                                       counted):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """MSG_ flags of send and recv."""
 
-from errno import EAGAIN, ECONNRESET, EPIPE
+from errno import EAGAIN, ECONNRESET, EINVAL, EPIPE
 
 import pytest
 
@@ -166,6 +166,35 @@ def test_more_before_the_end_is_not_lost(server, client, joined):
     assert server.run("read_to_end(a)") == b"last"
 
 
+def test_peek_offset_moves_with_what_is_read(server, client, joined):
+    client.run("c.sendall(b'abcdef')")
+    server.run("eventually(lambda: unread(a) == 6)")
+    assert server.run("""
+a.setsockopt(SOL_SOCKET, 42, 0)                     # SO_PEEK_OFF
+[a.recv(2, MSG_PEEK), a.recv(2, MSG_PEEK), a.recv(3), a.recv(2, MSG_PEEK),
+ a.getsockopt(SOL_SOCKET, 42), a.recv(9)]
+""") == [b"ab", b"cd", b"abc", b"ef", 3, b"def"]
+
+
+def test_receiver_is_told_how_much_is_left(server, client, joined):
+    server.run("""
+def inq():
+    data, ancillary, _, _ = a.recvmsg(4, 100)
+    [(level, kind, value)] = ancillary
+    return data, (level, kind) == (IPPROTO_TCP, 36), \
+        struct.unpack("i", value)[0]
+a.setsockopt(IPPROTO_TCP, 36, 1)                    # TCP_INQ
+""")
+    client.run("c.sendall(b'abcdef')")
+    server.run("eventually(lambda: unread(a) == 6)")
+    assert server.run("inq()") == (b"abcd", True, 2)
+    assert server.run("inq()") == (b"ef", True, 0)
+    client.run("c.sendall(b'gh'); c.shutdown(SHUT_WR)")
+    server.run("wait_ready(a, POLLRDHUP)")
+    # The end is something to read, too.
+    assert server.run("inq()") == (b"gh", True, 1)
+
+
 def test_error_queue_is_empty(server, joined):
     assert server.errno("a.recvmsg(10, 100, MSG_ERRQUEUE)") == EAGAIN
 
@@ -205,17 +234,57 @@ def test_sendto_without_connection_is_a_broken_pipe(client):
                         "(SERVER, 80))") == EPIPE
 
 
-def test_urgent_byte_arrives_or_is_refused(world, server, client, joined):
-    # Circuits have no urgent mode and say so; TCP delivers the byte.
-    if world.circuit:
-        assert client.errno("c.send(b'!', MSG_OOB)") == \
-            client.run("EOPNOTSUPP")
-        assert server.errno("a.recv(1, MSG_OOB)") in (
-            server.run("EINVAL"), server.run("EOPNOTSUPP"))
-    else:
-        client.run("c.send(b'!', MSG_OOB)")
-        server.run("wait_ready(a, POLLPRI)")
-        assert server.run("a.recv(1, MSG_OOB)") == b"!"
+URGENT = """
+c.sendall(b"ab")
+c.send(b"c!", MSG_OOB)
+c.sendall(b"de")
+"""
+AT_MARK = "ioctl_int(a, 0x8905)"        # SIOCATMARK
+
+
+def test_urgent_byte_is_read_out_of_band(server, client, joined):
+    client.run(URGENT)
+    server.run("wait_ready(a, POLLPRI)")
+    server.run("eventually(lambda: unread(a) == 3)")
+    assert server.run("a.recv(9, MSG_PEEK)") == b"abc"
+    # A receiver stops before it.
+    assert server.run("a.recv(9)") == b"abc"
+    assert server.run(AT_MARK)
+    assert server.run("[a.recv(1, MSG_OOB | MSG_PEEK), a.recv(1, MSG_OOB)]") \
+        == [b"!", b"!"]
+    assert server.errno("a.recv(1, MSG_OOB)") == EINVAL
+    assert server.run("receive(a, 2)") == b"de"
+    assert not server.run(AT_MARK)
+    assert not server.run("ready(a, POLLPRI)")
+
+
+def test_urgent_byte_that_nobody_read_is_passed_over(server, client, joined):
+    client.run(URGENT)
+    server.run("wait_ready(a, POLLPRI)")
+    assert server.run("a.recv(3)") == b"abc"
+    assert server.run("receive(a, 2)") == b"de"
+    assert server.errno("a.recv(1, MSG_OOB)") == EINVAL
+
+
+def test_urgent_byte_is_in_its_place_when_asked_for(server, client, joined):
+    server.run("a.setsockopt(SOL_SOCKET, SO_OOBINLINE, 1)")
+    client.run(URGENT)
+    server.run("wait_ready(a, POLLPRI)")
+    assert server.errno("a.recv(1, MSG_OOB)") == EINVAL
+    assert server.run("a.recv(9)") == b"abc"
+    assert server.run(AT_MARK)
+    assert server.run("receive(a, 3)") == b"!de"
+
+
+def test_urgent_byte_sends_a_signal(server, client, joined):
+    server.run("""
+heard = []
+signal.signal(signal.SIGURG, lambda *_: heard.append(1))
+fcntl.fcntl(a, fcntl.F_SETOWN, os.getpid())
+""")
+    client.run("c.send(b'!', MSG_OOB)")
+    server.run("eventually(lambda: heard)")
+    server.run("signal.signal(signal.SIGURG, signal.SIG_DFL)")
 
 
 def test_oob_receive_without_urgent_data_is_invalid(server, joined):

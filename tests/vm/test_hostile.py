@@ -5,7 +5,7 @@ The client plays the liar. What its kernel could write into its segment is
 written there by the test, see LabWorld.segment().
 """
 
-from errno import ECONNRESET
+from errno import ECONNRESET, EINVAL
 
 import pytest
 
@@ -114,6 +114,38 @@ except ConnectionResetError:
     got = b"reset"
 got
 """) in (b"x", b"reset")
+    assert_new_circuits_work(server, client)
+
+
+@pytest.mark.parametrize("mark", [
+    1, SENT, SENT + RING_MAX + 1, SENT + (1 << 31), 0xffffffff],
+    ids=["read", "just read", "overfull", "far", "maximum"])
+def test_urgent_mark_outside_of_the_ring_is_nothing(server, client, lied,
+                                                    mark):
+    segment, slot = lied
+    lies = server.run("stats()['lies']")
+    segment.put(segment.ctl(slot, segment.URGENT), mark)
+    client.run("c.sendall(b'more')")
+    server.run("eventually(lambda: unread(a) == 4)")
+    assert not server.run("ready(a, POLLPRI)")
+    assert server.errno("a.recv(1, MSG_OOB)") == EINVAL
+    assert server.run("receive(a, 4)") == b"more"
+    assert server.run("stats()['lies']") == lies
+
+
+def test_urgent_mark_that_moves_costs_nobody_else(server, client, lied):
+    segment, slot = lied
+    client.run("c.sendall(bytes(1000))")
+    server.run("eventually(lambda: unread(a) >= 1000)")
+    for step in range(0, 1000, 7):
+        segment.put(segment.ctl(slot, segment.URGENT), SENT + 1 + step)
+        server.run("""
+a.setblocking(False)
+try:
+    a.recv(3)
+except BlockingIOError:
+    pass
+""")
     assert_new_circuits_work(server, client)
 
 

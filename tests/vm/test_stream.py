@@ -120,6 +120,14 @@ def test_receiving_nothing_returns_at_once(server, client, joined):
     assert server.run("a.recv(0)") == b""
 
 
+def test_receiving_nothing_leaves_what_is_there(server, client, joined):
+    # recv() of Python makes no call for nothing, recvfrom_into() does.
+    client.run("c.sendall(b'x')")
+    server.run("wait_ready(a, POLLIN)")
+    assert server.run("a.recvfrom_into(bytearray())[0]") == 0
+    assert server.run("a.recv(10)") == b"x"
+
+
 def test_read_and_write_work_on_the_descriptor(server, client, joined):
     assert client.run("os.write(c.fileno(), b'plain')") == 5
     server.run("wait_ready(a, POLLIN)")

@@ -170,7 +170,7 @@ static int draw_send_flags(struct generator *generator)
 {
 	static const int flags[] = { 0, 0, 0, 0, 0, 0, MSG_DONTWAIT,
 				     MSG_DONTWAIT, MSG_DONTROUTE, MSG_EOR,
-				     MSG_CONFIRM, MSG_OOB };
+				     MSG_CONFIRM };
 
 	return draw(generator, 50) ? DRAW_OF(generator, flags) : MSG_MORE;
 }

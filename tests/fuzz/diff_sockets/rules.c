@@ -101,8 +101,6 @@ bool diff_rules_is_refused(const struct diff_world *world,
 {
 	if (!world->has_circuits)
 		return false;
-	if (operation->kind == DIFF_SEND)
-		return flags_of(operation) & MSG_OOB;
 	return operation->kind == DIFF_SET &&
 	       diff_option_is_refused(operation->argument[1]);
 }
@@ -134,11 +132,7 @@ static bool send_makes_sense(const struct diff_world *world,
 {
 	const struct diff_slot *slot = &world->slots[operation->argument[0]];
 	const struct diff_connection *connection = slot->connection;
-	bool is_oob = flags_of(operation) & MSG_OOB;
 
-	/* Between two TCP sockets its place in the stream would be a matter. */
-	if (is_oob && !world->has_circuits)
-		return false;
 	if (!connection)
 		return operation->kind != DIFF_FILL &&
 		       operation->kind != DIFF_BULK;
