@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Options, flags and ioctls of sockets: what becomes of each. Whoever decides
- * that looks here (sockopt.c, stream.c, datagram.c). The options are shown in
- * /proc/net/vmcircuit/options, doc/socket-options.md is made of this file, and
- * tests/vm/test_option_table.py tries every row beside TCP. The words are for
- * people and are not compiled in.
+ * that looks here (sockopt.c, stream.c, receive.c, datagram.c). The options are
+ * shown in /proc/net/vmcircuit/options, doc/socket-options.md is made of this
+ * file, and tests/vm/test_option_table.py tries every row beside TCP. The words
+ * are for people and are not compiled in.
  *
  * An option of a stream socket is for
  *

@@ -3,7 +3,8 @@
  * Urgent data, as TCP has it: one byte of the stream that the sender marks, of
  * which the receiver hears at once (SIGURG, EPOLLPRI), and which it reads with
  * MSG_OOB, or in its place with SO_OOBINLINE. The mark is an index in the
- * sender's control page; called by stream.c and, for news, by sock.c.
+ * sender's control page. Called by stream.c, receive.c, poll.c and, for news,
+ * by sock.c.
  *
  * A peer may mark what it likes: a mark outside of the ring is nothing.
  */
