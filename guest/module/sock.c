@@ -410,6 +410,17 @@ static bool sock_heed_flags(struct sock *sk, struct vmc_circuit *circuit)
 	return true;
 }
 
+/* FIN is seen once; the others end the circuit soon. */
+static bool has_unseen_news(const struct vmc_circuit *circuit)
+{
+	u32 flags = vmc_circuit_peer_flags(circuit);
+	enum vmc_state state = READ_ONCE(circuit->state);
+
+	if (state != VMC_STATE_OPEN && state != VMC_STATE_TX_SHUT)
+		flags &= ~VMC_CTL_FIN;
+	return flags & (VMC_CTL_FIN | VMC_CTL_RST | VMC_CTL_GONE);
+}
+
 /**
  * vmc_sock_refresh - before somebody asks for the socket's state
  * @sk: not owned by the caller
@@ -419,15 +430,10 @@ static bool sock_heed_flags(struct sock *sk, struct vmc_circuit *circuit)
 void vmc_sock_refresh(struct sock *sk)
 {
 	struct vmc_circuit *circuit;
-	u32 flags = 0;
 
 	rcu_read_lock();
 	circuit = rcu_dereference(vmc_sk(sk)->circuit);
-	if (circuit)
-		flags = vmc_circuit_peer_flags(circuit);
-	if (READ_ONCE(sk->sk_shutdown) & RCV_SHUTDOWN)
-		flags &= ~VMC_CTL_FIN;
-	if (flags & (VMC_CTL_FIN | VMC_CTL_RST | VMC_CTL_GONE)) {
+	if (circuit && has_unseen_news(circuit)) {
 		local_bh_disable();
 		sock_heed_flags(sk, circuit);
 		local_bh_enable();

@@ -515,7 +515,9 @@ class Idle(Calls):
         deaf.wait(lambda: deaf.get(FLAGS) & FIN)
         self.wait_stat("a", "circuits_now", 519)
         # Who does not answer is reset.
-        resets = [a.expect(fake.RESET).id for _ in range(519)]
+        resets = [a.next_event(20) for _ in range(519)]
+        self.assertEqual({reset.type for reset in resets}, {fake.RESET})
+        resets = [reset.id for reset in resets]
         self.assertIn(deaf.id, resets)
         for flow in flows[1:]:
             a.request(fake.CLOSE, flow.id)
