@@ -14,6 +14,7 @@
 
 #include "switch/address.h"
 #include "switch/host_socket.h"
+#include "switch/save.h"
 
 /* Not in every libc. */
 #ifndef IPPROTO_MPTCP
@@ -190,6 +191,28 @@ static void prepare_datagrams(int fd, unsigned int family)
 	}
 }
 
+/*
+ * The io_uring of a killed switch keeps its sockets for a moment. So the next
+ * run may share a port, as nobody else can: the kernel wants the same user, and
+ * the option on both sockets, which is set here when the port is taken already.
+ */
+static int bind_datagrams(int fd, const struct sockaddr_storage *address,
+			  socklen_t bytes)
+{
+	int error = 0;
+
+	if (bind(fd, (const struct sockaddr *)address, bytes))
+		error = errno;
+	if (error == EADDRINUSE && vmc_save_is_any()) {
+		set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+		error = bind(fd, (const struct sockaddr *)address, bytes) ?
+			errno : 0;
+	}
+	if (!error)
+		set(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	return -error;
+}
+
 /**
  * vmc_host_socket_datagram - a socket for datagrams, connected to nobody
  * @family: VMC_FAMILY_
@@ -203,7 +226,7 @@ int vmc_host_socket_datagram(unsigned int family,
 	const struct vmc_name any = { .family = (uint8_t)family };
 	struct sockaddr_storage address;
 	socklen_t bytes;
-	int fd, error = 0;
+	int fd, error;
 
 	fd = socket(family_of(&any), SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP);
 	if (fd < 0)
@@ -212,8 +235,7 @@ int vmc_host_socket_datagram(unsigned int family,
 	/* Not by bind_freely(): others must not share the port. */
 	set_freebind(fd, &any);
 	bytes = vmc_host_socket_address(source ? source : &any, &address);
-	if (bind(fd, (struct sockaddr *)&address, bytes))
-		error = -errno;
+	error = bind_datagrams(fd, &address, bytes);
 	if (!error)
 		return fd;
 	close(fd);

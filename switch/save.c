@@ -67,6 +67,14 @@ void vmc_save_collect(void)
 }
 
 /**
+ * vmc_save_is_any - whether there was a run before this one
+ */
+bool vmc_save_is_any(void)
+{
+	return inheritance.nr;
+}
+
+/**
  * vmc_save_take - a descriptor of the last run
  * @vm: whose
  * @what: "socket", "channel", "kick", "call", "memory", "state"

@@ -44,6 +44,7 @@ struct vmc_save {
 };
 
 void vmc_save_collect(void);
+bool vmc_save_is_any(void);
 void vmc_save_discard_rest(void);
 void vmc_save_freeze(void);
 int vmc_save_take(const char *vm, const char *what, unsigned int nr);

@@ -95,21 +95,12 @@ static bool circuit_use_up(u32 *seen, const __le32 *raw_count)
 	return true;
 }
 
-/*
- * FIN and GONE: who sleeps has asked for data or for room, and who does not
- * will look.
- */
-static bool circuit_is_end_awaited(struct vmc_circuit *circuit)
+/* FIN is for who has asked for data; who has not will look. */
+static bool circuit_is_fin_awaited(struct vmc_circuit *circuit)
 {
-	bool is_awaited;
-
-	smp_mb(); /* B, D */
-	is_awaited = circuit_use_up(&circuit->peer_data_wait,
-				    &circuit->peer->data_wait);
-	if (circuit_use_up(&circuit->peer_space_wait,
-			   &circuit->peer->space_wait))
-		is_awaited = true;
-	return is_awaited;
+	smp_mb(); /* B */
+	return circuit_use_up(&circuit->peer_data_wait,
+			      &circuit->peer->data_wait);
 }
 
 /* False: all that was said before. */
@@ -148,8 +139,7 @@ void vmc_circuit_close(struct vmc_circuit *circuit, bool abort)
 	is_news = circuit_say_flags(circuit, VMC_CTL_FIN | VMC_CTL_GONE |
 				    (abort ? VMC_CTL_RST : 0));
 	/* The uplink is the switch, whom CLOSE tells. */
-	if (is_news && !circuit->link->is_uplink &&
-	    (abort || circuit_is_end_awaited(circuit)))
+	if (is_news && !circuit->link->is_uplink)
 		vmc_link_ring(circuit->link, circuit->slot);
 	vmc_circuit_step(circuit, VMC_EVENT_CLOSE);
 	/*
@@ -445,7 +435,7 @@ void vmc_circuit_adopt(struct vmc_circuit *circuit)
 void vmc_circuit_set_flags(struct vmc_circuit *circuit, u32 flags)
 {
 	if (circuit_say_flags(circuit, flags) &&
-	    (flags & VMC_CTL_RST || circuit_is_end_awaited(circuit)))
+	    (flags != VMC_CTL_FIN || circuit_is_fin_awaited(circuit)))
 		vmc_link_ring(circuit->link, circuit->slot);
 }
 

@@ -59,7 +59,11 @@ def answers(protocol, number):
     sent = say(c.send, b"four", number)
     c.send(b"more")
     wait_ready(a, POLLIN)
-    return sent, say(a.recv, 4, number), say(a.recv, 2, MSG_DONTWAIT)
+    got = say(a.recv, 4, number)
+    # What MSG_TRUNC leaves of the buffer is nobody's word.
+    if number == MSG_TRUNC and isinstance(got, bytes):
+        got = len(got)
+    return sent, got, say(a.recv, 2, MSG_DONTWAIT)
 """)
     errnos = both_kinds.run("{'NOT_QUEUED': EAGAIN}")
     for flag, _, receive in rows:

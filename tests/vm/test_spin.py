@@ -59,7 +59,7 @@ def test_short_waits_need_no_sleep(client, echoing):
     client.run("until_spins_win(c)", timeout=60)
 
 
-@pytest.mark.no_circuit
+@pytest.mark.own_proof
 def test_short_waits_for_datagrams_need_no_sleep(server, client, spinning):
     port = server.run("""
 u = socket.socket(FAMILY, socket.SOCK_DGRAM)
