@@ -206,6 +206,8 @@ int vmc_stream_send(struct socket *sock, struct msghdr *msg, size_t bytes)
 	}
 	if (READ_ONCE(vmc_sk(sk)->is_fallback))
 		return fallback_send(sk, msg, bytes);
+	if ((msg->msg_flags & MSG_FASTOPEN) && sock->state == SS_CONNECTED)
+		return -EISCONN;
 	lock_sock(sk);
 	timeo = sock_sndtimeo(sk, flags & MSG_DONTWAIT);
 	ret = 0;
