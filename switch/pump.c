@@ -153,7 +153,7 @@ void vmc_pump(struct vmc_relay *relay)
 		pump_rx(relay);
 	if (relay->state == VMC_RELAY_OPEN && relay->is_tx_over &&
 	    (relay->is_rx_over || is_guest_gone(relay)))
-		vmc_relay_finish(relay, false);
+		vmc_relay_finish(relay, relay->is_rx_refused);
 }
 
 /*
@@ -229,8 +229,13 @@ static void rx_done(struct vmc_uring_op *op, int result, unsigned int flags)
 		return;
 	}
 	if (result && is_guest_gone(relay)) {
-		/* As TCP answers data that comes after close(). */
-		vmc_relay_finish(relay, true);
+		/*
+		 * As TCP answers data that comes after close(): with a reset,
+		 * behind what the guest had to say, its FIN included.
+		 */
+		relay->is_rx_over = true;
+		relay->is_rx_refused = true;
+		vmc_pump(relay);
 		return;
 	}
 	if (result)

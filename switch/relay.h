@@ -34,6 +34,7 @@ struct vmc_relay {
 	uint64_t tx_sent_ms;		/* when that was */
 	bool is_zero_copy_unfit;	/* socket or path: copy instead */
 	bool is_rx_over;		/* the host's peer sends no more */
+	bool is_rx_refused;		/* it did, and nobody was there */
 	bool is_tx_over;		/* the guest's FIN went on */
 	bool is_guest_closed;		/* CLOSE came: it says no more */
 	int host_error;			/* positive; the guest is to be told */
