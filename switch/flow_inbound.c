@@ -191,22 +191,6 @@ void vmc_flow_refused(struct vmc_flow *flow)
 	vmc_flow_finish(flow);
 }
 
-static bool is_allowed(const struct vmc_datagram_socket *socket,
-		       const struct vmc_name *from)
-{
-	const struct vmc_policy_query query = {
-		.vm = socket->vm->config,
-		.direction = VMC_INBOUND,
-		.protocol = VMC_PROTOCOL_UDP,
-		.remote = *from,
-		.vm_port = le16toh(socket->local.port),
-		.is_published = socket->published,
-	};
-
-	return vmc_policy_decide(socket->uplink->table->config->policy,
-				 &query).is_allowed;
-}
-
 /**
  * vmc_flow_begin - somebody of the outside whom no flow is of
  * @socket: that it came to
@@ -228,7 +212,8 @@ bool vmc_flow_begin(struct vmc_datagram_socket *socket,
 	if (!vm->is_welcome || !vm->takes_datagrams ||
 	    socket->nr_unanswered >= MAX_UNANSWERED ||
 	    was_refused(socket, &arrival->from) ||
-	    !is_allowed(socket, &arrival->from) ||
+	    !vmc_uplink_admits(uplink, vm, VMC_PROTOCOL_UDP, &arrival->from,
+			       &socket->local, socket->published) ||
 	    vmc_uplink_name_for_guest(uplink, vm, &remote) ||
 	    !vmc_quota_has_room(vm) ||
 	    vmc_connect_link_to_uplink(vm, uplink, &link))

@@ -86,17 +86,9 @@ void vmc_inbound_free(struct vmc_inbound *inbound)
 static bool is_allowed(const struct vmc_host_listener *listener,
 		       const struct vmc_name *remote)
 {
-	const struct vmc_policy_query query = {
-		.vm = listener->vm->config,
-		.direction = VMC_INBOUND,
-		.protocol = VMC_PROTOCOL_TCP,
-		.remote = *remote,
-		.vm_port = le16toh(listener->guest.port),
-		.is_published = listener->published,
-	};
-
-	if (vmc_policy_decide(listener->uplink->table->config->policy,
-			      &query).is_allowed)
+	if (vmc_uplink_admits(listener->uplink, listener->vm,
+			      VMC_PROTOCOL_TCP, remote, &listener->guest,
+			      listener->published))
 		return true;
 	listener->vm->stats.denied++;
 	return false;

@@ -4,6 +4,7 @@
  * Owns the io_uring that all relays share, and the host's listeners. Called by
  * the broker and connect.c.
  */
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -163,6 +164,33 @@ int vmc_uplink_check(const struct vmc_uplink *uplink, struct vmc_vm *vm,
 		return 0;
 	return vmc_uplink_resolve(uplink, vm, protocol, remote, &target,
 				  &carriage);
+}
+
+/**
+ * vmc_uplink_admits - whether the policy lets somebody of the outside in
+ * @uplink: the uplink
+ * @vm: who is called
+ * @protocol: of what
+ * @remote: who calls
+ * @guest: the name that is called; only its port matters
+ * @is_published: by a "publish" line
+ */
+bool vmc_uplink_admits(const struct vmc_uplink *uplink,
+		       const struct vmc_vm *vm, enum vmc_protocol protocol,
+		       const struct vmc_name *remote,
+		       const struct vmc_name *guest, bool is_published)
+{
+	const struct vmc_policy_query query = {
+		.vm = vm->config,
+		.direction = VMC_INBOUND,
+		.protocol = protocol,
+		.remote = *remote,
+		.vm_port = le16toh(guest->port),
+		.is_published = is_published,
+	};
+
+	return vmc_policy_decide(uplink->table->config->policy,
+				 &query).is_allowed;
 }
 
 /**

@@ -42,6 +42,10 @@ int vmc_uplink_resolve(const struct vmc_uplink *uplink, struct vmc_vm *vm,
 		       const struct vmc_name *remote,
 		       struct vmc_name *ret_target,
 		       const struct vmc_carriage **ret_carriage);
+bool vmc_uplink_admits(const struct vmc_uplink *uplink,
+		       const struct vmc_vm *vm, enum vmc_protocol protocol,
+		       const struct vmc_name *remote,
+		       const struct vmc_name *guest, bool is_published);
 int vmc_uplink_check(const struct vmc_uplink *uplink, struct vmc_vm *vm,
 		     enum vmc_protocol protocol,
 		     const struct vmc_name *remote);

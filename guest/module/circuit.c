@@ -84,23 +84,20 @@ put_link:
 	return ERR_PTR(err);
 }
 
-/* Whether the peer asked for a bell since it had one; the request is used up. */
-static bool circuit_use_up(u32 *seen, const __le32 *raw_count)
+/*
+ * After something was published: whether the peer asked for a bell on data since
+ * it had one. The request is used up.
+ */
+static bool circuit_is_data_awaited(struct vmc_circuit *circuit)
 {
-	u32 raw = le32_to_cpu(READ_ONCE(*raw_count));
+	u32 raw_wait;
 
-	if (raw == *seen)
-		return false;
-	*seen = raw;
-	return true;
-}
-
-/* FIN is for who has asked for data; who has not will look. */
-static bool circuit_is_fin_awaited(struct vmc_circuit *circuit)
-{
 	smp_mb(); /* B */
-	return circuit_use_up(&circuit->peer_data_wait,
-			      &circuit->peer->data_wait);
+	raw_wait = le32_to_cpu(READ_ONCE(circuit->peer->data_wait));
+	if (raw_wait == circuit->peer_data_wait)
+		return false;
+	circuit->peer_data_wait = raw_wait;
+	return true;
 }
 
 /* False: all that was said before. */
@@ -341,9 +338,7 @@ void vmc_circuit_produce(struct vmc_circuit *circuit, u32 bytes)
 	WRITE_ONCE(circuit->prod, circuit->prod + bytes);
 	smp_store_release(&circuit->own->prod,
 			  cpu_to_le32(circuit->prod)); /* A */
-	smp_mb(); /* B */
-	if (circuit_use_up(&circuit->peer_data_wait,
-			   &circuit->peer->data_wait))
+	if (circuit_is_data_awaited(circuit))
 		vmc_link_ring(circuit->link, circuit->slot);
 }
 
@@ -428,14 +423,16 @@ void vmc_circuit_adopt(struct vmc_circuit *circuit)
 }
 
 /**
- * vmc_circuit_set_flags - say FIN, RST or GONE, and ring if somebody waits
+ * vmc_circuit_set_flags - say FIN, RST or GONE, and ring
  * @circuit: whose
  * @flags: VMC_CTL_, added to those said before
+ *
+ * FIN alone rings who has asked for data; who has not will look.
  */
 void vmc_circuit_set_flags(struct vmc_circuit *circuit, u32 flags)
 {
 	if (circuit_say_flags(circuit, flags) &&
-	    (flags != VMC_CTL_FIN || circuit_is_fin_awaited(circuit)))
+	    (flags != VMC_CTL_FIN || circuit_is_data_awaited(circuit)))
 		vmc_link_ring(circuit->link, circuit->slot);
 }
 

@@ -155,10 +155,10 @@ void vmc_sock_clear_names(struct sock *sk)
 static void sock_signal(struct vmc_circuit *circuit);
 
 /*
- * Whether the peer's flags tell a sleeper something. Unknown bits do not, or a
- * hostile peer could keep us busy.
+ * What the peer's flags tell a sleeper. Unknown bits tell nothing, or a hostile
+ * peer could keep us busy.
  */
-static bool has_news(const struct vmc_circuit *circuit)
+static u32 news_of(const struct vmc_circuit *circuit)
 {
 	return vmc_circuit_peer_flags(circuit) &
 	       (VMC_CTL_FIN | VMC_CTL_RST | VMC_CTL_GONE);
@@ -177,7 +177,7 @@ static void sock_ask(struct timer_list *timer)
 	circuit = rcu_dereference(vmc_sk(sk)->circuit);
 	if (circuit && !READ_ONCE(circuit->is_mapped)) {
 		vmc_circuit_await_data(circuit);
-		if (vmc_circuit_readable_hint(circuit) || has_news(circuit))
+		if (vmc_circuit_readable_hint(circuit) || news_of(circuit))
 			sock_signal(circuit);
 	}
 	rcu_read_unlock();
@@ -413,12 +413,12 @@ static bool sock_heed_flags(struct sock *sk, struct vmc_circuit *circuit)
 /* FIN is seen once; the others end the circuit soon. */
 static bool has_unseen_news(const struct vmc_circuit *circuit)
 {
-	u32 flags = vmc_circuit_peer_flags(circuit);
 	enum vmc_state state = READ_ONCE(circuit->state);
+	u32 news = news_of(circuit);
 
 	if (state != VMC_STATE_OPEN && state != VMC_STATE_TX_SHUT)
-		flags &= ~VMC_CTL_FIN;
-	return flags & (VMC_CTL_FIN | VMC_CTL_RST | VMC_CTL_GONE);
+		news &= ~VMC_CTL_FIN;
+	return news;
 }
 
 /**
@@ -449,7 +449,7 @@ static void sock_signal(struct vmc_circuit *circuit)
 		return;
 	if (signal_has_data(sk, circuit))
 		sk->sk_data_ready(sk);
-	else if (has_news(circuit))
+	else if (news_of(circuit))
 		sk->sk_state_change(sk);
 	if (vmc_uplink_has_news(circuit))
 		sk->sk_state_change(sk);
