@@ -153,6 +153,13 @@ class Base(unittest.TestCase):
     def stats(self, name):
         return self.ask(command="stats", vm=name)[0]
 
+    def wait_stat(self, name, key, value):
+        end = time.monotonic() + 5
+        while self.stats(name)[key] != value:
+            self.assertLess(time.monotonic(), end,
+                            f"{key} is {self.stats(name)[key]}")
+            time.sleep(0.005)
+
 
 class Handshake(Base):
     def test_welcome_tells_name_addresses_and_heartbeat(self):

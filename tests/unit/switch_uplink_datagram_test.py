@@ -142,13 +142,6 @@ class Uplink(Base):
         return Flow(vm, self.links[vm], vm.expect(fake.CONNECTED,
                                                   cookie=cookie))
 
-    def wait_stat(self, name, key, value):
-        end = time.monotonic() + 5
-        while self.stats(name)[key] != value:
-            self.assertLess(time.monotonic(), end,
-                            f"{key} is {self.stats(name)[key]}")
-            time.sleep(0.005)
-
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.switch.pid}/fd"))
 
@@ -515,7 +508,8 @@ class Idle(Calls):
         deaf.wait(lambda: deaf.get(FLAGS) & FIN)
         self.wait_stat("a", "circuits_now", 519)
         # Who does not answer is reset.
-        resets = [a.next_event(20) for _ in range(519)]
+        # On a slow machine the first are gone when the last are no crowd.
+        resets = [a.next_event(40) for _ in range(519)]
         self.assertEqual({reset.type for reset in resets}, {fake.RESET})
         resets = [reset.id for reset in resets]
         self.assertIn(deaf.id, resets)

@@ -155,13 +155,6 @@ class Uplink(Base):
         peer.sendall(data[::-1])
         self.assertEqual(end.receive(len(data)), data[::-1])
 
-    def wait_stat(self, name, key, value):
-        end = time.monotonic() + 5
-        while self.stats(name)[key] != value:
-            self.assertLess(time.monotonic(), end,
-                            f"{key} is {self.stats(name)[key]}")
-            time.sleep(0.005)
-
     def assert_reset(self, peer):
         with self.assertRaises(ConnectionResetError):
             while peer.recv(65536):

@@ -36,3 +36,19 @@ def known(client, waiting, server):
 def sent_and_lost(guest, name):
     """A counter of the module as it stands in a guest."""
     return guest.run(f"stats().get('{name}', 0)")
+
+
+def check_echoes(server, client, size):
+    """Two datagrams come back whole, from where they went; with `waiting`."""
+    task = server.spawn("echo(s, 2)")
+    assert client.run(f"""
+c = udp()
+answers = []
+for number in range(2):
+    c.sendto(payload(number, {size}), target())
+    data, name = c.recvfrom(70000)
+    answers.append((data == payload(number, {size}),
+                    name_of(name) == target()))
+answers
+""") == [(True, True)] * 2
+    task.join()

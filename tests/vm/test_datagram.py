@@ -10,6 +10,7 @@ from errno import (EAGAIN, ECONNREFUSED, EDESTADDRREQ, EFAULT,
 import pytest
 
 from datagrams import helpers, known, waiting  # noqa: F401 (fixtures)
+from datagrams import check_echoes
 
 pytestmark = pytest.mark.remote
 
@@ -22,18 +23,7 @@ SIZES = (0, 1, 7, 8, 9, 64, 1400, 4096)
 @pytest.mark.parametrize("size", [0, 1, 64, 1400, 2049, 9000, 65507])
 def test_a_datagram_comes_back_from_where_it_went(server, client, waiting,
                                                   size):
-    task = server.spawn("echo(s, 2)")
-    assert client.run(f"""
-c = udp()
-answers = []
-for number in range(2):
-    c.sendto(payload(number, {size}), target())
-    data, name = c.recvfrom(70000)
-    answers.append((data == payload(number, {size}),
-                    name_of(name) == target()))
-answers
-""") == [(True, True)] * 2
-    task.join()
+    check_echoes(server, client, size)
 
 
 def test_the_largest_datagram_arrives_whole(server, client, waiting):

@@ -10,6 +10,7 @@ from errno import ECONNREFUSED, EHOSTUNREACH, ENETUNREACH
 import pytest
 
 from datagrams import HELPERS, helpers, known, waiting  # noqa: F401
+from datagrams import check_echoes
 from uplinkworld import DENIED, HOST_PORT, OPEN_PROXY, outside
 
 pytestmark = [pytest.mark.circuit, pytest.mark.uplink]
@@ -32,18 +33,7 @@ def of(addresses, family):
 @pytest.mark.parametrize("size", [0, 1, 1400, 9000, 65507])
 def test_a_datagram_comes_back_from_where_it_went(server, client, waiting,
                                                   size):
-    task = server.spawn("echo(s, 2)")
-    assert client.run(f"""
-c = udp()
-answers = []
-for number in range(2):
-    c.sendto(payload(number, {size}), target())
-    data, name = c.recvfrom(70000)
-    answers.append((data == payload(number, {size}),
-                    name_of(name) == target()))
-answers
-""") == [(True, True)] * 2
-    task.join()
+    check_echoes(server, client, size)
 
 
 def test_boundaries_are_kept_both_ways(server, client, known):

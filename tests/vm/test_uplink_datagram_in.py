@@ -11,33 +11,16 @@ import pytest
 
 import uplinkworld
 from datagrams import helpers  # noqa: F401 (fixture)
+from inbound import ends, entry, way  # noqa: F401 (fixtures)
 
 pytestmark = [pytest.mark.circuit, pytest.mark.uplink]
 
 
-@pytest.fixture(params=["published", "routed"])
-def way(request):
-    """How the guest is reached: the host's address, or its own."""
-    return request.param
-
-
 @pytest.fixture
-def ends(world, family, way):
-    server = world.nat if way == "published" else world.routed
-    world.set_ends(family, server, world.outside)
-    if way == "published":
-        world.outside.set(SERVER=world.host.address(family))
-    return server, world.outside
-
-
-@pytest.fixture
-def bound(server, client, way, helpers):
+def bound(server, entry, helpers):
     """A socket `s` in the guest, at the port that leads there."""
-    port = uplinkworld.PUBLISHED if way == "published" else uplinkworld.OPENED
-    server.set(PORT=port)
-    client.set(PORT=port)
     server.run("s = udp(PORT)")
-    return port
+    return entry
 
 
 def test_datagrams_go_both_ways_by_their_names(server, client, bound):

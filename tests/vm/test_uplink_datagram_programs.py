@@ -8,7 +8,7 @@ import json
 import pytest
 
 import uplinkworld
-from uplinkworld import host_part
+from uplinkworld import host_part, serve
 
 pytestmark = [pytest.mark.circuit, pytest.mark.uplink]
 
@@ -41,16 +41,9 @@ def serve_names(end, *addresses, port=53):
     """dnsmasq at an end."""
     end.write("/tmp/dnsmasq.conf", ZONE.format(large=LARGE))
     words = [f"--listen-address={address}" for address in addresses]
-    command = ("dnsmasq", "-k", "-C", "/tmp/dnsmasq.conf", f"--port={port}",
-               "--edns-packet-max=4096", *words)
-    end.run(f"process = start(*{command!r})")
-    end.run(f"""
-def up():
-    if process.poll() is not None:
-        raise RuntimeError(output(process))
-    return program("ss", "-Hlun", "sport", "=", ":{port}")[1].strip()
-eventually(up, 15)
-""")
+    serve(end, port, "dnsmasq", "-k", "-C", "/tmp/dnsmasq.conf",
+          f"--port={port}", "--edns-packet-max=4096", *words,
+          is_datagram=True)
 
 
 @one_family
@@ -131,16 +124,8 @@ hashlib.sha256(data).hexdigest()
         "'/tmp/quic/key', '-out', '/tmp/quic/cert', '-days', '9', '-subj', "
         "'/CN=peer.test')", 40)
     assert code == 0, err
-    command = ("gtlsserver", "-q", "-d", "/tmp/quic", address, str(port),
-               "/tmp/quic/key", "/tmp/quic/cert")
-    end.run(f"process = start(*{command!r})")
-    end.run(f"""
-def up():
-    if process.poll() is not None:
-        raise RuntimeError(output(process))
-    return program("ss", "-Hlun", "sport", "=", ":{port}")[1].strip()
-eventually(up, 15)
-""")
+    serve(end, port, "gtlsserver", "-q", "-d", "/tmp/quic", address,
+          str(port), "/tmp/quic/key", "/tmp/quic/cert", is_datagram=True)
     return digest
 
 

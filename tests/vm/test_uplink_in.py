@@ -10,6 +10,7 @@ from errno import ECONNREFUSED, ECONNRESET
 import pytest
 
 import uplinkworld
+from inbound import ends, entry, way  # noqa: F401 (fixtures)
 from lab import configuration
 
 pytestmark = [pytest.mark.circuit, pytest.mark.uplink]
@@ -18,29 +19,11 @@ SOON_S = 1.5
 BACKLOG, WAITING = 8, 200
 
 
-@pytest.fixture(params=["published", "routed"])
-def way(request):
-    """How the guest is reached: the host's address, or its own."""
-    return request.param
-
-
 @pytest.fixture
-def ends(world, family, way):
-    server = world.nat if way == "published" else world.routed
-    world.set_ends(family, server, world.outside)
-    if way == "published":
-        world.outside.set(SERVER=world.host.address(family))
-    return server, world.outside
-
-
-@pytest.fixture
-def listener(server, client, way):
+def listener(server, entry):
     """A listener `s` in the guest, at the port that leads there."""
-    port = uplinkworld.PUBLISHED if way == "published" else uplinkworld.OPENED
-    server.set(PORT=port)
-    client.set(PORT=port)
     server.run("s = listen(PORT)")
-    return port
+    return entry
 
 
 def test_bytes_go_both_ways(server, client, joined):

@@ -5,7 +5,7 @@ counterparts outside.
 
 import pytest
 
-from uplinkworld import host_part
+from uplinkworld import host_part, serve
 
 pytestmark = [pytest.mark.circuit, pytest.mark.uplink]
 
@@ -24,18 +24,6 @@ data = pattern(3 << 20)
 with open("/tmp/www/file", "wb") as out:
     out.write(data)
 hashlib.sha256(data).hexdigest()
-""")
-
-
-def serve(server, port, *command):
-    """Start a program outside and wait until it listens."""
-    server.run(f"process = start(*{command!r})")
-    server.run(f"""
-def up():
-    if process.poll() is not None:
-        raise RuntimeError(output(process))
-    return program("ss", "-Hltn", "sport", "=", ":{port}")[1].strip()
-eventually(up, 15)
 """)
 
 

@@ -283,3 +283,16 @@ def call(number, *arguments):
 def host_part(address):
     """An address as in a URL or an ss filter."""
     return f"[{address}]" if re.search(":", address) else address
+
+
+def serve(end, port, *command, is_datagram=False):
+    """Start a program at an end and wait until it has its port."""
+    sockets = "-Hlun" if is_datagram else "-Hltn"
+    end.run(f"process = start(*{command!r})")
+    end.run(f"""
+def up():
+    if process.poll() is not None:
+        raise RuntimeError(output(process))
+    return program("ss", "{sockets}", "sport", "=", ":{port}")[1].strip()
+eventually(up, 15)
+""")
