@@ -383,8 +383,11 @@ static uint64_t idle_ms(const struct vmc_flow *flow)
 }
 
 /* Nobody has used it for long: end it in order, or if need be without. */
-static void sweep(struct vmc_flow *flow, uint64_t now_ms)
+static void sweep(struct vmc_flow *flow)
 {
+	/* Not one clock for all: a FIN of this sweep would be in its future. */
+	uint64_t now_ms = vmc_loop_now_ms();
+
 	if (flow->state == VMC_FLOW_OFFERED ||
 	    flow->state == VMC_FLOW_WAITING) {
 		if (now_ms - flow->used_ms > ANSWER_MS)
@@ -400,13 +403,13 @@ static void sweep(struct vmc_flow *flow, uint64_t now_ms)
 		vmc_flow_break(flow);
 }
 
-static void sweep_all(struct vmc_flow_bucket *bucket, uint64_t now_ms)
+static void sweep_all(struct vmc_flow_bucket *bucket)
 {
 	struct vmc_flow *flow, *next;
 
 	for (flow = LIST_FIRST(bucket); flow; flow = next) {
 		next = LIST_NEXT(flow, entry);
-		sweep(flow, now_ms);
+		sweep(flow);
 	}
 }
 
@@ -425,6 +428,6 @@ void vmc_flow_tick(struct vmc_uplink *uplink)
 	table->swept_ms = now_ms;
 	vmc_datagram_socket_tick(uplink);
 	for (i = 0; table->nr && i < VMC_FLOW_BUCKETS; i++)
-		sweep_all(&table->by_target[i], now_ms);
-	sweep_all(&table->finished, now_ms);
+		sweep_all(&table->by_target[i]);
+	sweep_all(&table->finished);
 }

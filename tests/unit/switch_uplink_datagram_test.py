@@ -20,7 +20,7 @@ import fake_vm as fake
 import switch_life_test
 from switch_life_test import A, A6, B, CONFIG, SANDBOX, Base
 from switch_uplink_test import (CTL, FIN, FLAGS, GONE, HOST, PROD, CONS, RST,
-                                UPLINK, End)
+                                UPLINK, End, free_port)
 
 DATAGRAM = 1                    # the flag of CONNECT and OFFER
 FEATURE = 2
@@ -31,14 +31,8 @@ HOST6 = "fd77::fe"
 NR_PUBLISHED = 3                # below, for datagrams
 
 
-
-def free_port():
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-PUBLISHED, ANYWHERE, CLOSED = free_port(), free_port(), free_port()
+PUBLISHED, ANYWHERE, CLOSED = (free_port(socket.SOCK_DGRAM)
+                               for _ in range(3))
 
 CONFIGURATION = CONFIG + f"""
 uplink {{{{ host_addresses = {{{{ "{HOST}", "{HOST6}" }}}} }}}}

@@ -28,10 +28,16 @@ PROD, FLAGS, CONS, DATA_WAIT, SPACE_WAIT = 0, 4, 64, 128, 132
 FIN, RST, GONE = 1, 2, 4
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def free_port(kind=socket.SOCK_STREAM):
+    """Below the ephemeral ones: nobody else gets it before the switch."""
+    while True:
+        port = random.randrange(20000, 32000)
+        with socket.socket(socket.AF_INET, kind) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 PUBLISHED = free_port()

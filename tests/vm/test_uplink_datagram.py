@@ -143,7 +143,7 @@ len(names)
 """) == 1
     assert client.run("sorted(int(c.recv(10)) for _ in range(200))") == \
         list(range(200))
-    assert world.nr_sockets() == before
+    assert world.nr_sockets() <= before
 
 
 @one_family
@@ -360,8 +360,8 @@ for number in range(20):
 """)
         assert server.run("[int(s.recv(10)) for _ in range(20)]") == \
             list(range(20))
-    eventually(lambda: world.nr_sockets() == before, "the sockets close")
-    assert world.switch_stats(client)["circuits_now"] == circuits
+    eventually(lambda: world.nr_sockets() <= before, "the sockets close")
+    assert world.switch_stats(client)["circuits_now"] <= circuits
 
 
 @one_family
