@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 
-from lab import place
+from lab import place, tsc
 from lab.report import Step, warn
 
 # Verified on QEMU 11.1.3: with ERMS or FSRM the guest's kernel copies by
@@ -72,6 +72,7 @@ def command(vm, tree, image, initrd, devices=()):
     devices: more words, for what only a benchmark has in its guests.
     """
     path = vm.path
+    accelerated = accelerator(tree, image.kernel)
     append = [
         "console=ttyS0,115200", "ignore_loglevel", "loglevel=7",
         "printk.time=1", "printk.devkmsg=on", "log_buf_len=4M", "panic=-1",
@@ -83,6 +84,7 @@ def command(vm, tree, image, initrd, devices=()):
         "8250.nr_uarts=1", "random.trust_cpu=on", "tsc=reliable",
         # The kernel counts ticks against loops, and panics on a busy host.
         "no_timer_check",
+        *([f"tsc_early_khz={tsc.khz()}"] if accelerated == TCG else []),
         "systemd.show_status=0", "systemd.firstboot=off",
         "systemd.log_target=journal",
         f"systemd.hostname={vm.name}", f"lab.number={vm.number}",
@@ -90,7 +92,7 @@ def command(vm, tree, image, initrd, devices=()):
         # For trials; the last word wins.
         os.environ.get("LAB_KERNEL_ARGS", "")]
     words = [
-        *base(tree), *accelerator(tree, image.kernel),
+        *base(tree), *accelerated,
         "-name", f"{vm.name},debug-threads=on",
         "-M", "q35,memory-backend=mem,vmport=off,hpet=off,usb=off,sata=off",
         "-object", f"memory-backend-memfd,id=mem,size={vm.memory}M,share=on",
