@@ -5,14 +5,14 @@
  *
  *   crowd serve ADDRESS PORT                               for any client
  *   crowd send ADDRESS PORT CONNECTIONS BYTES SECONDS      a stream on each
- *   crowd ask ADDRESS PORT CONNECTIONS BYTES SECONDS       requests on each
- *   crowd hold ADDRESS PORT CONNECTIONS FILE               idle until FILE goes
+ *   crowd ask ADDRESS PORT CONNECTIONS BYTES SECONDS FILE  idle until FILE goes,
+ *                                                          then requests on each
  *
  * ADDRESS is of IPv4, or "vsock:CID". BYTES is what goes into one call. The
  * first byte of a connection tells the server what it is for; a stream is
  * answered, at its end, with the number of bytes that came.
  *
- * Prints one line of JSON; "hold" prints it when all connections stand.
+ * Prints one line of JSON; "ask" one more before, when all connections stand.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -38,7 +38,7 @@
 #define NR_DIALLED	64
 #define DIAL_MS		30000
 
-enum use { USE_NONE = 0, USE_SEND = 'S', USE_ASK = 'A', USE_HOLD = 'H' };
+enum use { USE_NONE = 0, USE_SEND = 'S', USE_ASK = 'A' };
 
 struct connection {
 	int fd;
@@ -229,16 +229,17 @@ static struct connection *dial_all(const char *address, const char *port,
 	return all;
 }
 
+/* @all may be NULL, when nothing was counted yet. */
 static void report(const char *what, const struct connection *all, size_t nr,
 		   size_t bytes, double seconds)
 {
 	uint64_t total = 0;
 
-	for (size_t i = 0; i < nr; i++)
+	for (size_t i = 0; all && i < nr; i++)
 		total += all[i].count;
 	printf("{\"what\": \"%s\", \"connections\": %zu, \"bytes\": %zu, \"seconds\": %.4f, \"total\": %llu, \"each\": [",
 	       what, nr, bytes, seconds, (unsigned long long)total);
-	for (size_t i = 0; i < nr; i++)
+	for (size_t i = 0; all && i < nr; i++)
 		printf("%s%llu", i ? ", " : "",
 		       (unsigned long long)all[i].count);
 	puts("]}");
@@ -337,12 +338,13 @@ static void ask_all(struct connection *all, size_t nr, size_t bytes,
 	report("ask", all, nr, bytes, now - begin_s);
 }
 
-static void hold_all(struct connection *all, size_t nr, const char *file,
-		     double begin_s)
+static void stand_and_ask(struct connection *all, size_t nr, size_t bytes,
+			  double seconds, const char *file, double begin_s)
 {
-	report("hold", all, nr, 0, now_s() - begin_s);
+	report("stand", NULL, nr, bytes, now_s() - begin_s);
 	while (!access(file, F_OK))
 		usleep(LOOK_US);
+	ask_all(all, nr, bytes, seconds);
 }
 
 int main(int argc, char **argv)
@@ -353,21 +355,18 @@ int main(int argc, char **argv)
 	size_t bytes = argc > 5 ? strtoul(argv[5], NULL, 10) : 0;
 	double begin_s = now_s();
 
-	if (bytes > sizeof(block) && strcmp(what, "hold"))
+	if (bytes > sizeof(block))
 		errx(2, "at most %zu bytes at once", sizeof(block));
 	setrlimit(RLIMIT_NOFILE, &files);
 	if (argc == 4 && !strcmp(what, "serve"))
 		serve(argv[2], argv[3]);
-	else if (argc == 6 && nr && !strcmp(what, "hold"))
-		hold_all(dial_all(argv[2], argv[3], nr, USE_HOLD), nr,
-			 argv[5], begin_s);
 	else if (argc == 7 && nr && !strcmp(what, "send"))
 		send_all(dial_all(argv[2], argv[3], nr, USE_SEND), nr, bytes,
 			 atof(argv[6]));
-	else if (argc == 7 && nr && !strcmp(what, "ask"))
-		ask_all(dial_all(argv[2], argv[3], nr, USE_ASK), nr, bytes,
-			atof(argv[6]));
+	else if (argc == 8 && nr && !strcmp(what, "ask"))
+		stand_and_ask(dial_all(argv[2], argv[3], nr, USE_ASK), nr,
+			      bytes, atof(argv[6]), argv[7], begin_s);
 	else
-		errx(2, "usage: crowd serve|send|ask|hold ADDRESS PORT ..., see the source");
+		errx(2, "usage: crowd serve|send|ask ADDRESS PORT ..., see the source");
 	return 0;
 }

@@ -20,15 +20,26 @@ code { font-size: 12px }
 """
 
 
-def table_html(rows):
-    """The rows of a benchmark, as table.lines_of() has them."""
+def table_html(lines):
+    """A table, as bench/table.py makes its lines."""
     lines = [[html.escape(cell.strip()) for cell in line.strip("|").split("|")]
-             for line in table.lines_of(rows)]
+             for line in lines]
     head, _, *body = lines
     return ("<table><tr>" + "".join(f"<th>{cell}</th>" for cell in head)
             + "</tr>\n" + "".join(
                 "<tr>" + "".join(f"<td>{cell}</td>" for cell in line)
                 + "</tr>\n" for line in body) + "</table>\n")
+
+
+def tables_html(rows):
+    """The tables of a benchmark."""
+    blocks = [[]]
+    for line in table.lines_of(rows):
+        if line:
+            blocks[-1].append(line)
+        else:
+            blocks.append([])
+    return "".join(map(table_html, blocks))
 
 
 def draw_all(directory, results):
@@ -75,9 +86,10 @@ def lacks_html(results):
 def write(directory, about, results):
     """Write report.html and the plots into a directory."""
     parts = [HEAD, "<h1>Benchmarks</h1>\n", about_html(about, results),
-             *draw_all(directory, results)]
+             *draw_all(directory, results), "<h2>Summary</h2>\n",
+             table_html(table.summary(results))]
     for bench, rows in table.grouped(results):
-        parts += [f"<h2>{html.escape(bench)}</h2>\n", table_html(rows)]
+        parts += [f"<h2>{html.escape(bench)}</h2>\n", tables_html(rows)]
     parts += ["<h2>What could not run</h2>\n", lacks_html(results),
               "</body></html>\n"]
     (directory / "report.html").write_text("".join(parts))

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Tables of results: Markdown for doc/benchmarks.md, short ones to look at."""
 
+from pathlib import Path
+
+# Written by hand: what the figures led to.
+FINDINGS = Path(__file__).with_name("findings.md")
 # Processors of others from which on a reader is warned.
 BUSY = 0.3
 PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -64,13 +68,66 @@ def sorted_rows(rows):
 
 
 def lines_of(rows):
-    body = [cells(row) for row in rows]
-    used = [index for index in range(len(TITLES))
+    """Figures in a table, then what they cost in another."""
+    yield from figures_of([row for row in rows if row["kind"] != "cost"])
+    costs = [row for row in rows if row["kind"] == "cost"]
+    if costs:
+        yield ""
+        yield from costs_of(costs)
+
+
+def table_of(titles, body):
+    """A table without the columns in which nothing stands."""
+    used = [index for index in range(len(titles))
             if any(line[index] for line in body)]
-    yield "| " + " | ".join(TITLES[index] for index in used) + " |"
+    yield "| " + " | ".join(titles[index] for index in used) + " |"
     yield "|" + " --- |" * len(used)
     for line in body:
         yield "| " + " | ".join(line[index] for index in used) + " |"
+
+
+def figures_of(rows):
+    yield from table_of(TITLES, [cells(row) for row in rows])
+
+
+def costs_of(rows):
+    """One line for a case of a subject: medians only."""
+    metrics = {row["metric"]: row["unit"] for row in rows}
+    lines = {}
+    for row in rows:
+        key = (size_of(row["size"]), str(row["connections"] or ""),
+               row["subject"])
+        lines.setdefault(key, {})[row["metric"]] = shown(row["median"])
+    yield from table_of(
+        ("size", "connections", "subject",
+         *(f"{metric}, {unit}" for metric, unit in metrics.items())),
+        [(*key, *(found.get(metric, "") for metric in metrics))
+         for key, found in lines.items()])
+
+
+def summary(results):
+    """What circuits reach beside each peer, one line for a figure."""
+    body = {}
+    for row in results.rows():
+        if row["kind"] == "cost" or row["bench"] == "limit":
+            continue
+        key = (row["bench"], row["metric"], size_of(row["size"]),
+               str(row["connections"] or ""))
+        body.setdefault(key, {})[row["subject"]] = row
+    lines = []
+    for key, found in body.items():
+        best = found.get("circuits")
+        if best and "ratio_median" in best:
+            lines.append((
+                *key, shown(best["median"], best["unit"]),
+                shown(found[best["versus"]]["median"], best["unit"]),
+                f"{best['ratio_median']:.2f} × {best['versus']}"
+                + (" (less is better)" if best["better"] == "less" else ""),
+                f"{best['limit_share']:.0%} of {best['limit']}"
+                if "limit_share" in best else ""))
+    yield from table_of(("benchmark", "what", "size", "connections",
+                         "circuits", "peer", "ratio", "share of limit"),
+                        lines)
 
 
 def disturbed(results):
@@ -94,9 +151,9 @@ Written by `make bench`; every figure is measured. In each round the subjects
 take turns (A B A B …) in the same guests{warm}. *ratio* is the median of
 the ratios pair by pair; *share of limit* is what the median reaches of what the
 machine can do without a network, measured in the same run (section "limit").
-Costs are those of both guests (cpu guest: the virtual processors), their
+Costs are medians, of both guests (cpu guest: the virtual processors), their
 hypervisors (cpu qemu) and the back-end (the switch, passt, vhost-device-vsock)
-together.
+together; `build/bench/results.json` has all runs of them.
 """
 
 
@@ -119,6 +176,8 @@ def markdown(about, results):
     lines += ["| subject | what it is |", "| --- | --- |"]
     lines += [f"| {name} | {'; '.join(titles)} |"
               for name, titles in about["subjects"].items()]
+    lines += ["", "## Summary", "", *summary(results), ""]
+    lines += FINDINGS.read_text().splitlines()
     for bench, rows in grouped(results):
         lines += ["", f"## {bench}", "", *lines_of(rows)]
     lines += ["", "## What could not run", ""]

@@ -262,6 +262,24 @@ class Rows(unittest.TestCase):
         self.assertIn("50% of guest: kernel copy", lines[2])
         self.assertEqual(len(lines), 4)
 
+    def test_costs_are_one_line_for_each_subject(self):
+        for subject, value in (("circuits", 1), ("virtio-net", 4)):
+            for metric, unit in (("cpu all", "s/GiB"), ("kicks", "1/MiB")):
+                self.results.add("b", subject, metric, value, unit, size=64,
+                                 connections=1, kind="cost")
+        lines = list(table.lines_of(self.results.find(bench="b")))
+        self.assertEqual(lines[4:], [
+            "", "| size | connections | subject | cpu all, s/GiB | "
+            "kicks, 1/MiB |", "|" + " --- |" * 5,
+            "| 64 B | 1 | circuits | 1 | 1 |",
+            "| 64 B | 1 | virtio-net | 4 | 4 |"])
+
+    def test_the_summary_has_a_line_for_each_figure_of_circuits(self):
+        lines = list(table.summary(self.results))
+        self.assertEqual(len(lines), 3)
+        self.assertIn("| 4.00 × virtio-net | 50% of guest: kernel copy |",
+                      lines[2])
+
     def test_figures_have_three_digits(self):
         self.assertEqual(table.shown(1.8812e9, "bytes/s"), "1.88 GB/s")
         self.assertEqual(table.shown(64, "bytes"), "64 bytes")
