@@ -85,19 +85,9 @@ static int sleep_for_data(struct sock *sk, u32 beyond_bytes, long *timeo)
 /* As sleep_for_data(), but spins first. */
 static int wait_for_data(struct sock *sk, u32 beyond_bytes, long *timeo)
 {
-	int disconnects = sk->sk_disconnects;
-	bool is_over;
+	int ret = vmc_spin_in_call(sk, data_or_end, beyond_bytes);
 
-	if (vmc_spin_may()) {
-		release_sock(sk);
-		is_over = vmc_spin(sk, data_or_end, beyond_bytes);
-		lock_sock(sk);
-		if (disconnects != sk->sk_disconnects)
-			return -EPIPE;
-		if (is_over)
-			return 0;
-	}
-	return sleep_for_data(sk, beyond_bytes, timeo);
+	return ret ? min(ret, 0) : sleep_for_data(sk, beyond_bytes, timeo);
 }
 
 /*

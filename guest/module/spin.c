@@ -14,6 +14,7 @@
 #include <linux/sched/stat.h>
 #include <linux/sysctl.h>
 #include <net/net_namespace.h>
+#include <net/sock.h>
 #include "event.h"
 #include "spin.h"
 #include "stats.h"
@@ -112,6 +113,30 @@ bool vmc_spin(struct sock *sk, bool (*is_over)(struct sock *sk, u32 argument),
 	learn(ret);
 	preempt_enable();
 	return ret;
+}
+
+/**
+ * vmc_spin_in_call - spin within a call that has come to wait
+ * @sk: owned, but not meanwhile
+ * @is_over: as for vmc_spin()
+ * @argument: likewise
+ *
+ * Return: 1 if the wait is over, 0 to sleep, -EPIPE if the socket was
+ * disconnected meanwhile.
+ */
+int vmc_spin_in_call(struct sock *sk,
+		     bool (*is_over)(struct sock *sk, u32 argument),
+		     u32 argument)
+{
+	int disconnects = sk->sk_disconnects;
+	bool ret;
+
+	if (!vmc_spin_may())
+		return 0;
+	release_sock(sk);
+	ret = vmc_spin(sk, is_over, argument);
+	lock_sock(sk);
+	return disconnects == sk->sk_disconnects ? ret : -EPIPE;
 }
 
 /**

@@ -9,6 +9,9 @@ struct sock;
 bool vmc_spin_may(void);
 bool vmc_spin(struct sock *sk, bool (*is_over)(struct sock *sk, u32 argument),
 	      u32 argument);
+int vmc_spin_in_call(struct sock *sk,
+		     bool (*is_over)(struct sock *sk, u32 argument),
+		     u32 argument);
 int vmc_spin_init(void);
 void vmc_spin_exit(void);
 

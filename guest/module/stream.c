@@ -17,6 +17,7 @@
 #include "option_table.h"
 #include "ring_copy.h"
 #include "shadow.h"
+#include "spin.h"
 #include "stream.h"
 #include "urgent.h"
 
@@ -32,7 +33,7 @@ static int fallback_send(struct sock *sk, struct msghdr *msg, size_t bytes)
 }
 
 /* Not owned: a hint, for which the circuit must not go away meanwhile. */
-static bool space_or_end(struct sock *sk)
+static bool space_or_end(struct sock *sk, u32 unused)
 {
 	struct vmc_circuit *circuit;
 	bool ret = true;
@@ -50,10 +51,10 @@ static bool space_or_end(struct sock *sk)
 }
 
 /*
- * Owned. Waits for room, or for a reason to stop; -EPIPE if the socket was
- * disconnected meanwhile.
+ * Owned. Sleeps until there is room, or a reason to stop; -EPIPE if the socket
+ * was disconnected meanwhile.
  */
-static int wait_for_space(struct sock *sk, long *timeo)
+static int sleep_for_space(struct sock *sk, long *timeo)
 {
 	struct vmc_circuit *circuit = vmc_sock_circuit(sk);
 	DEFINE_WAIT_FUNC(wait, woken_wake_function);
@@ -63,16 +64,25 @@ static int wait_for_space(struct sock *sk, long *timeo)
 	sk_set_bit(SOCKWQ_ASYNC_NOSPACE, sk);
 	WRITE_ONCE(vmc_sk(sk)->wants_space, true);
 	vmc_circuit_await_space(circuit);
-	if (!space_or_end(sk)) {
+	if (!space_or_end(sk, 0)) {
 		if (!*timeo)
 			err = -EAGAIN;
 		else if (signal_pending(current))
 			err = sock_intr_errno(*timeo);
 		else
-			err = sk_wait_event(sk, timeo, space_or_end(sk), &wait);
+			err = sk_wait_event(sk, timeo, space_or_end(sk, 0),
+					    &wait);
 	}
 	remove_wait_queue(sk_sleep(sk), &wait);
 	return min(err, 0);
+}
+
+/* As sleep_for_space(), but spins first: the receiver may be at it. */
+static int wait_for_space(struct sock *sk, long *timeo)
+{
+	int ret = *timeo ? vmc_spin_in_call(sk, space_or_end, 0) : 0;
+
+	return ret ? min(ret, 0) : sleep_for_space(sk, timeo);
 }
 
 /*
