@@ -59,6 +59,21 @@ def test_short_waits_need_no_sleep(client, echoing):
     client.run("until_spins_win(c)", timeout=60)
 
 
+def test_short_waits_for_room_need_no_sleep(server, client, spinning, joined):
+    """The sender's guest receives nothing, so what spins there waits for room;
+    the receiver takes little at a time, so the ring is full all the time."""
+    task = server.spawn("""
+while a.recv(64 << 10):
+    pass""")
+    client.run("""
+begin, end, data = spins()[0], time.monotonic() + 40, bytes(1 << 20)
+while spins()[0] < begin + 3:
+    assert time.monotonic() < end, f"only {spins()[0] - begin} spins won"
+    c.sendall(data)
+c.close()""", timeout=60)
+    task.join()
+
+
 @pytest.mark.own_proof
 def test_short_waits_for_datagrams_need_no_sleep(server, client, spinning):
     port = server.run("""
