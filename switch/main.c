@@ -4,11 +4,14 @@
  * what systemd is told.
  */
 #include <errno.h>
+#include <linux/sched.h>
+#include <linux/sched/types.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -18,6 +21,8 @@
 #include "switch/reload.h"
 
 #define EXIT_USAGE	2
+/* What is done at one wake-up is shorter. */
+#define SLICE_NS	100000
 
 struct process {
 	struct vmc_loop *loop;
@@ -70,6 +75,24 @@ static sigset_t block_signals(void)
 	return signals;
 }
 
+/*
+ * Virtual processors that compute would keep the processor for milliseconds
+ * after a wake-up of ours. Who asks for less at a time gets it sooner, and not
+ * more of it (sched(7); since Linux 6.12, without effect before).
+ */
+static void ask_for_short_slices(void)
+{
+	struct sched_attr attributes = { 0 };
+
+	if (syscall(SYS_sched_getattr, 0, &attributes, sizeof(attributes), 0) ||
+	    attributes.sched_policy != SCHED_NORMAL)
+		return;
+	attributes.sched_runtime = SLICE_NS;
+	if (syscall(SYS_sched_setattr, 0, &attributes, 0))
+		vmc_log(VMC_LOG_WARNING, "no short slices of processor time: %s",
+			strerror(errno));
+}
+
 static int open_process(struct process *process, const sigset_t *signals)
 {
 	uint64_t watchdog_us = 0;
@@ -104,6 +127,7 @@ static int serve(const struct vmc_config *config, const sigset_t *signals)
 	struct vmc_broker *broker;
 	int error;
 
+	ask_for_short_slices();
 	vmc_isolate_raise_limits();
 	vmc_save_collect();
 	error = vmc_guest_memory_guard();
