@@ -9,6 +9,7 @@ struct diff_result {
 	long value;		/* of the system call; descriptors: 0 */
 	int error;		/* errno, if value is -1 */
 	int detail[4];		/* masks, names, what getsockopt() says */
+	long nr_passed;		/* urgent bytes between those received */
 	int fd;			/* a new descriptor, or -1 */
 	bool is_wrong;		/* what was read is not what was sent */
 };

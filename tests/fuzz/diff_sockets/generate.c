@@ -172,7 +172,14 @@ static int draw_send_flags(struct generator *generator)
 				     MSG_DONTWAIT, MSG_DONTROUTE, MSG_EOR,
 				     MSG_CONFIRM };
 
-	return draw(generator, 50) ? DRAW_OF(generator, flags) : MSG_MORE;
+	switch (draw(generator, 50)) {
+	case 0:
+		return MSG_MORE;
+	case 1 ... 3:
+		return MSG_OOB;
+	default:
+		return DRAW_OF(generator, flags);
+	}
 }
 
 static int draw_receive_flags(struct generator *generator)

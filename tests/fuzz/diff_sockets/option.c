@@ -98,12 +98,12 @@ bool diff_option_is_narrow(int option, int value)
 {
 	const int name = options[option % NR_OPTIONS].name;
 
-	if (value < 0 || value >= 100000)
-		return false;
-	return options[option % NR_OPTIONS].level == SOL_SOCKET ?
-	       name == SO_SNDBUF || name == SO_RCVBUF :
-	       options[option % NR_OPTIONS].level == IPPROTO_TCP &&
-	       name == TCP_USER_TIMEOUT && value;
+	if (options[option % NR_OPTIONS].level == IPPROTO_TCP)
+		return value > 0 && (name == TCP_NOTSENT_LOWAT ||
+			(name == TCP_USER_TIMEOUT && value < 100000));
+	return options[option % NR_OPTIONS].level == SOL_SOCKET &&
+	       (name == SO_SNDBUF || name == SO_RCVBUF) &&
+	       value >= 0 && value < 100000;
 }
 
 static void call_set(struct diff_call *call)

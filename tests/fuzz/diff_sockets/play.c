@@ -111,7 +111,8 @@ static void count_end(const struct diff_call *calls)
 		else
 			count = &call->connection->sent[call->end][side];
 		if (call->result.value > 0 && diff_rules_moves(call))
-			*count += (uint64_t)call->result.value;
+			*count += (uint64_t)(call->result.value +
+					     call->result.nr_passed);
 	}
 }
 

@@ -11,9 +11,15 @@
  * - a port that had a connection: TCP keeps it in TIME_WAIT, circuits do not
  * - a connect() to ::1 after one to ::ffff:127.0.0.1: TCP keeps to IPv4's
  *   functions then, and its SYN reaches nobody
- * - TCP_USER_TIMEOUT so short that a full buffer lasts longer; small buffers
+ * - TCP_USER_TIMEOUT so short that a full buffer lasts longer; small buffers;
+ *   TCP_NOTSENT_LOWAT, for which TCP counts what its numbers are by chance once
+ *   a socket was disconnected
  * - a socket that connects to itself, and two of one name to one other: TCP
  *   knows simultaneous opens and looks for such pairs, circuits do not
+ * - shutdown() while TCP's last FIN waits behind a full buffer: the circuit's
+ *   is seen at once, and nothing is connected any more
+ * - urgent bytes while a buffer is full, or several in one call: which of them
+ *   is marked when the receiver looks is chance
  *
  * What follows from a circuit's nature stands in doc/socket-semantics.md.
  */
@@ -145,6 +151,10 @@ static bool send_makes_sense(const struct diff_world *world,
 	if (operation->kind == DIFF_SEND && operation->argument[3] == 5 &&
 	    !is_calm(world, operation->argument[0]))
 		return false;
+	if (flags_of(operation) & MSG_OOB &&
+	    (operation->argument[3] == 5 || connection->is_full[slot->end] ||
+	     connection->nr_urgent[slot->end] == DIFF_MAX_URGENT))
+		return false;
 	if (operation->kind == DIFF_FILL)
 		return true;
 	if (connection->is_full[slot->end])
@@ -165,8 +175,20 @@ static bool receive_makes_sense(const struct diff_world *world,
 		return operation->kind != DIFF_DRAIN;
 	if (slot->connection->nr_receiving[slot->end])
 		return false;
+	/* How many are passed over by what drops them is not to be seen. */
+	if (flags_of(operation) & MSG_TRUNC && !(flags_of(operation) & MSG_PEEK)
+	    && slot->connection->nr_urgent[!slot->end])
+		return false;
 	return operation->kind == DIFF_DRAIN ||
 	       diff_is_even(slot, !slot->end);
+}
+
+/* Of both directions TCP's last FIN, behind a full buffer perhaps. */
+static bool is_fin_on_its_way(const struct diff_slot *slot)
+{
+	int state = state_of(slot->fd[DIFF_RIGHT]);
+
+	return state == TCP_CLOSING || state == TCP_LAST_ACK;
 }
 
 /* Whether somebody else has the name that this one would connect from. */
@@ -247,6 +269,8 @@ bool diff_rules_makes_sense(const struct diff_world *world,
 	case DIFF_CONNECT:
 	case DIFF_CONNECT_PORT:
 		return connect_makes_sense(world, operation);
+	case DIFF_SHUTDOWN:
+		return !is_fin_on_its_way(&world->slots[first]);
 	case DIFF_SEND:
 	case DIFF_SPLICE_IN:
 	case DIFF_SENDFILE:
@@ -320,6 +344,15 @@ void diff_rules_prepare(struct diff_world *world,
 		diff_rules_set_connection(world, operation->argument[0],
 					  diff_connection_add(world));
 		slot->connection->before = connection;
+		break;
+	case DIFF_SEND:
+		/* Before it is sent: somebody may wait for it. */
+		if (connection && flags_of(operation) & MSG_OOB &&
+		    operation->argument[1] > 0)
+			connection->urgent[slot->end][
+				connection->nr_urgent[slot->end]++] =
+				connection->sent[slot->end][DIFF_RIGHT] +
+				(unsigned int)operation->argument[1] - 1;
 		break;
 	case DIFF_FILL:
 	case DIFF_DRAIN:

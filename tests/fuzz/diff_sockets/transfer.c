@@ -64,15 +64,24 @@ static void pattern_fill(const struct diff_call *call, uint64_t offset,
 		data[i] = diff_byte(call->connection, call->end, offset + i);
 }
 
+/*
+ * Neighbours in a stream differ, so it is certain which urgent bytes have been
+ * passed over.
+ */
 static void pattern_check(struct diff_call *call, uint64_t offset,
 			  const unsigned char *data, long bytes)
 {
+	const struct diff_connection *connection = call->connection;
 	long i;
 
-	for (i = 0; call->connection && i < bytes; i++)
-		if (data[i] != diff_byte(call->connection, !call->end,
-					 offset + (uint64_t)i))
+	for (i = 0; connection && i < bytes; i++, offset++) {
+		for (; diff_is_urgent(connection, !call->end, offset) &&
+		     data[i] != diff_byte(connection, !call->end, offset);
+		     offset++)
+			call->result.nr_passed++;
+		if (data[i] != diff_byte(connection, !call->end, offset))
 			call->result.is_wrong = true;
+	}
 }
 
 /* Parts of different sizes, one of them empty if there is little. */
@@ -200,6 +209,8 @@ static void call_receive(struct diff_call *call)
 	/* MSG_TRUNC drops what it counts, MSG_OOB is outside of the stream. */
 	if (!(flags & (MSG_TRUNC | MSG_OOB | MSG_ERRQUEUE)))
 		pattern_check(call, offset, data, n);
+	else if (flags & MSG_OOB && n > 0)
+		call->result.detail[2] = data[0];
 	free(data);
 }
 
@@ -336,7 +347,7 @@ static void call_drain(struct diff_call *call)
 	long end = diff_milliseconds() + DRAIN_MS, n = 0;
 
 	while (diff_milliseconds() < end) {
-		if (*received >= connection->sent[!call->end][call->side] &&
+		if (diff_is_drained(connection, !call->end, call->side) &&
 		    !poll(&poller, 1, connection->nr_sending[!call->end] ?
 				      QUIET_MS : 0))
 			break;
@@ -348,11 +359,12 @@ static void call_drain(struct diff_call *call)
 		}
 		if (n <= 0)
 			break;
+		call->result.nr_passed = 0;
 		pattern_check(call, *received, data, n);
-		*received += (uint64_t)n;
+		*received += (uint64_t)(n + call->result.nr_passed);
 		n = 0;
 	}
-	if (n >= 0 && *received < connection->sent[!call->end][call->side])
+	if (n >= 0 && !diff_is_drained(connection, !call->end, call->side))
 		n = 1;	/* an end before all was there, or too slow */
 	diff_call_return(call, n);
 }

@@ -152,6 +152,40 @@ struct diff_connection *diff_connection_find(struct diff_world *world,
 }
 
 /**
+ * diff_is_urgent - whether a byte of a stream may be read out of band
+ * @connection: which
+ * @direction: the end that sends
+ * @offset: from the stream's beginning
+ */
+bool diff_is_urgent(const struct diff_connection *connection,
+		    unsigned int direction, uint64_t offset)
+{
+	unsigned int i;
+
+	for (i = 0; i < connection->nr_urgent[direction]; i++)
+		if (connection->urgent[direction][i] == offset)
+			return true;
+	return false;
+}
+
+/**
+ * diff_is_drained - whether nothing is left that must be read in its place
+ * @connection: which
+ * @direction: the end that sends
+ * @side: in which world
+ */
+bool diff_is_drained(const struct diff_connection *connection,
+		     unsigned int direction, enum diff_side side)
+{
+	uint64_t at = connection->received[direction][side];
+
+	while (at < connection->sent[direction][side] &&
+	       diff_is_urgent(connection, direction, at))
+		at++;
+	return at >= connection->sent[direction][side];
+}
+
+/**
  * diff_byte - what must be at a place of a stream
  * @connection: which; NULL: what nobody shall ever read
  * @direction: the end that sends

@@ -15,6 +15,9 @@
 /* More than that under way might fill a buffer on one side only. */
 #define DIFF_MAX_UNDER_WAY	16384
 
+/* Positions of urgent bytes that a stream remembers. */
+#define DIFF_MAX_URGENT		16
+
 /* The thing under test, and what says what is right. */
 enum diff_side { DIFF_LEFT, DIFF_RIGHT };
 
@@ -28,6 +31,9 @@ struct diff_connection {
 	uint16_t client_port[DIFF_NR_SIDES];
 	uint64_t sent[2][DIFF_NR_SIDES];
 	uint64_t received[2][DIFF_NR_SIDES];
+	/* Where in the stream, by direction; they may be passed over. */
+	uint64_t urgent[2][DIFF_MAX_URGENT];
+	unsigned int nr_urgent[2];
 	unsigned int nr_sending[2];	/* calls that may block, by end */
 	unsigned int nr_receiving[2];
 	bool is_full[2];	/* by direction */
@@ -79,6 +85,10 @@ struct diff_connection *diff_connection_add(struct diff_world *world);
 struct diff_connection *diff_connection_find(struct diff_world *world,
 					     enum diff_side side, int fd);
 unsigned int diff_port_of(int fd, bool of_peer);
+bool diff_is_urgent(const struct diff_connection *connection,
+		    unsigned int direction, uint64_t offset);
+bool diff_is_drained(const struct diff_connection *connection,
+		     unsigned int direction, enum diff_side side);
 unsigned char diff_byte(const struct diff_connection *connection,
 			unsigned int direction, uint64_t offset);
 
