@@ -27,6 +27,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include "datagram.h"
 #include "rules.h"
 
 /**
@@ -95,6 +96,17 @@ bool diff_rules_may_block(const struct diff_call *call)
 	}
 }
 
+static bool is_datagram(const struct diff_world *world,
+			const struct diff_operation *operation)
+{
+	const struct diff_slot *slot;
+
+	if (!diff_slot_is_open(world, operation->argument[0]))
+		return false;
+	slot = &world->slots[operation->argument[0]];
+	return slot->connection && slot->connection->is_datagram;
+}
+
 /**
  * diff_rules_is_refused - whether a circuit answers EOPNOTSUPP
  * @world: in which
@@ -105,7 +117,7 @@ bool diff_rules_may_block(const struct diff_call *call)
 bool diff_rules_is_refused(const struct diff_world *world,
 			   const struct diff_operation *operation)
 {
-	if (!world->has_circuits)
+	if (!world->has_circuits || is_datagram(world, operation))
 		return false;
 	return operation->kind == DIFF_SET &&
 	       diff_option_is_refused(operation->argument[1]);
@@ -242,6 +254,7 @@ bool diff_rules_makes_sense(const struct diff_world *world,
 
 	switch ((int)operation->kind) {
 	case DIFF_SOCKET:
+	case DIFF_DATAGRAM:
 		return first >= 0 && first < DIFF_NR_SLOTS &&
 		       !diff_slot_is_open(world, first) &&
 		       !world->slots[first].is_promised;
@@ -260,6 +273,13 @@ bool diff_rules_makes_sense(const struct diff_world *world,
 	case DIFF_DUP:
 	case DIFF_PASS:
 		return is_new;
+	}
+	if (is_datagram(world, operation))
+		return diff_datagram_makes_sense(world, operation);
+	switch ((int)operation->kind) {
+	case DIFF_SEND_TO:
+	case DIFF_SEND_PARTS:
+		return false;
 	case DIFF_SET:
 		return !diff_option_is_narrow(second, operation->argument[2]);
 	case DIFF_BIND:
@@ -327,6 +347,10 @@ void diff_rules_prepare(struct diff_world *world,
 	struct diff_connection *connection = slot->connection;
 	unsigned int side, i;
 
+	if (is_datagram(world, operation)) {
+		diff_datagram_prepare(world, operation);
+		return;
+	}
 	switch ((int)operation->kind) {
 	case DIFF_CONNECT:
 		note_port(world, diff_port_of(

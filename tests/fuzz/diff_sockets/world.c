@@ -86,6 +86,8 @@ bool diff_is_even(const struct diff_slot *slot, unsigned int direction)
 {
 	const struct diff_connection *connection = slot->connection;
 
+	if (connection && connection->is_datagram)
+		return direction == slot->end || !connection->is_mixed;
 	return !connection ||
 	       (!connection->nr_sending[direction] &&
 		diff_available(connection, direction, DIFF_LEFT) ==
@@ -140,7 +142,7 @@ struct diff_connection *diff_connection_find(struct diff_world *world,
 	for (i = 0; i < DIFF_NR_SLOTS; i++) {
 		slot = &world->slots[i];
 		if (slot->fd[side] >= 0 && slot->connection && !slot->end &&
-		    !slot->connection->client_port[side])
+		    !slot->connection->is_datagram && !slot->connection->client_port[side])
 			slot->connection->client_port[side] =
 				(uint16_t)diff_port_of(slot->fd[side], false);
 	}

@@ -38,6 +38,12 @@ struct diff_connection {
 	unsigned int nr_receiving[2];
 	bool is_full[2];	/* by direction */
 	struct diff_connection *before;	/* of the socket that connects */
+
+	/* A datagram socket's own, however it is connected; its end is 0. */
+	bool is_datagram;
+	bool is_mixed;		/* of several flows waits something */
+	unsigned int flow;	/* of which something came last */
+	unsigned int nr_names;	/* that it has had */
 };
 
 /*
@@ -68,7 +74,7 @@ struct diff_world {
 	struct diff_place places[DIFF_NR_SIDES];
 	struct diff_slot slots[DIFF_NR_SLOTS];
 	struct diff_connection connections[DIFF_MAX_OPERATIONS];
-	unsigned int nr_connections, nr_sockets;
+	unsigned int nr_connections, nr_sockets, nr_datagrams;
 	bool is_port_used[DIFF_NR_PORTS];	/* TIME_WAIT may hold it */
 	bool has_circuits;	/* on the left */
 	pid_t holder;		/* a child that keeps the descriptors */
