@@ -85,6 +85,7 @@ void vmc_sock_init(struct sock *sk)
 	vs->is_fallback = false;
 	vs->has_mirrored_error = false;
 	vs->wants_space = false;
+	vs->wants_end = false;
 	vs->is_deaf = false;
 	vs->cookie = 0;
 	vs->deferred = 0;
@@ -362,14 +363,14 @@ static bool sock_lock_for(struct sock *sk, struct vmc_circuit *circuit)
 
 /*
  * With the bell the request for it is used up: ask anew for who wants SIGIO,
- * and, if somebody took the data before this bell was heard, on behalf of who
- * still sleeps.
+ * for who waits for the end and is not woken by data, and, if somebody took the
+ * data before this bell was heard, on behalf of who still sleeps.
  */
 static bool signal_has_data(struct sock *sk, struct vmc_circuit *circuit)
 {
 	struct socket_wq *wq = rcu_dereference(sk->sk_wq);
 
-	if (wq && wq->fasync_list)
+	if ((wq && wq->fasync_list) || READ_ONCE(vmc_sk(sk)->wants_end))
 		vmc_circuit_await_data(circuit);
 	if (vmc_circuit_readable_hint(circuit))
 		return true;
