@@ -32,6 +32,7 @@
 #define pr_fmt(fmt) "vmcircuit: " fmt
 #include <linux/seq_file.h>
 #include <linux/slab.h>
+#include <net/ip.h>
 #include <net/inet_common.h>
 #include <net/ipv6.h>
 #include <net/tcp_states.h>
@@ -137,20 +138,21 @@ void vmc_sock_set_names(struct sock *sk, const struct vmc_names *names)
 /**
  * vmc_sock_clear_names - the socket has no connection any more
  * @sk: locked
+ *
+ * As TCP's, getsockname() goes on to tell the port, which is not held any more,
+ * and an address that bind() chose.
  */
 void vmc_sock_clear_names(struct sock *sk)
 {
-	static const struct vmc_names none = {
-		.local.family = VMC_FAMILY_INET,
-		.remote.family = VMC_FAMILY_INET,
-	};
+	struct inet_sock *inet = inet_sk(sk);
 
-	vmc_sock_set_names(sk, &none);
-	if (sk->sk_family == AF_INET6) {
-		sk->sk_v6_rcv_saddr = in6addr_any;
+	inet->inet_num = 0;
+	inet->inet_dport = 0;
+	inet->inet_daddr = 0;
+	if (sk->sk_family == AF_INET6)
 		sk->sk_v6_daddr = in6addr_any;
-		inet6_sk(sk)->saddr = in6addr_any;
-	}
+	if (!(sk->sk_userlocks & SOCK_BINDADDR_LOCK))
+		inet_reset_saddr(sk);
 }
 
 static void sock_signal(struct vmc_circuit *circuit);
