@@ -24,6 +24,7 @@ struct diff_call {
 	struct diff_connection *connection;
 	unsigned int end;
 	bool was_full;		/* when it began; for calls that send */
+	unsigned int *nr_waiting;	/* of its socket and kind, or NULL */
 	unsigned int number;	/* of a datagram: each has other bytes */
 	struct diff_result result;
 };

@@ -58,8 +58,15 @@ static void calls_make(struct diff_world *world,
 }
 
 /* Bytes on their way, and who may be waiting. */
-static void count_begin(const struct diff_call *call)
+static void count_begin(struct diff_call *call)
 {
+	struct diff_world *world = call->world;
+	unsigned int socket = world->slots[call->operation.argument[0]].socket;
+
+	call->nr_waiting = call->operation.kind == DIFF_POLL ?
+			   &world->nr_polls_waiting[socket] :
+			   &world->nr_others_waiting[socket];
+	++*call->nr_waiting;
 	if (!call->connection)
 		return;
 	if (diff_rules_is_send(call->operation.kind))
@@ -74,6 +81,8 @@ static void count_end(const struct diff_call *calls)
 	unsigned int side;
 	uint64_t *count;
 
+	if (calls->nr_waiting)
+		--*calls->nr_waiting;
 	if (!calls->connection)
 		return;
 	if (diff_rules_is_send(calls->operation.kind))
@@ -251,7 +260,7 @@ static struct diff_pair *idle_pair(struct play *play)
 	return NULL;
 }
 
-static bool play_blocking(struct play *play, const struct diff_call *calls)
+static bool play_blocking(struct play *play, struct diff_call *calls)
 {
 	struct diff_pair *pair = idle_pair(play);
 

@@ -5,10 +5,13 @@
  *
  * - a second call that moves data on an end while one waits there, for which of
  *   them gets what is chance
+ * - poll() that waits, and another call that does, on one socket: if the other
+ *   is the first to run poll() finds nothing and waits on
  * - receiving while a buffer is full: their sizes differ. DRAIN empties it
  * - several messages in one call to somebody who waits for the first, or will
  *   reset: how many get through is chance
- * - a port that had a connection: TCP keeps it in TIME_WAIT, circuits do not
+ * - a port that had a connection: TCP's connections have it, those in TIME_WAIT,
+ *   too, circuits do not
  * - a connect() to ::1 after one to ::ffff:127.0.0.1: TCP keeps to IPv4's
  *   functions then, and its SYN reaches nobody
  * - TCP_USER_TIMEOUT so short that a full buffer lasts longer; small buffers;
@@ -70,14 +73,8 @@ bool diff_rules_moves(const struct diff_call *call)
 		 (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE));
 }
 
-/**
- * diff_rules_may_block - whether a call needs a thread of its own
- * @call: on either side
- */
-bool diff_rules_may_block(const struct diff_call *call)
+static bool call_waits(const struct diff_operation *operation, int fd)
 {
-	const struct diff_operation *operation = &call->operation;
-
 	switch ((int)operation->kind) {
 	case DIFF_POLL:
 		return operation->argument[2] != 0;
@@ -90,10 +87,30 @@ bool diff_rules_may_block(const struct diff_call *call)
 	case DIFF_SPLICE_OUT:
 	case DIFF_SENDFILE:
 		return !(flags_of(operation) & MSG_DONTWAIT) &&
-		       !(fcntl(call->fd, F_GETFL) & O_NONBLOCK);
+		       !(fcntl(fd, F_GETFL) & O_NONBLOCK);
 	default:
 		return false;
 	}
+}
+
+/**
+ * diff_rules_may_block - whether a call needs a thread of its own
+ * @call: on either side
+ */
+bool diff_rules_may_block(const struct diff_call *call)
+{
+	return call_waits(&call->operation, call->fd);
+}
+
+static bool waits_for_turns(const struct diff_world *world,
+			    const struct diff_operation *operation)
+{
+	const struct diff_slot *slot = &world->slots[operation->argument[0]];
+
+	return call_waits(operation, slot->fd[DIFF_RIGHT]) &&
+	       (operation->kind == DIFF_POLL ?
+		world->nr_others_waiting[slot->socket] :
+		world->nr_polls_waiting[slot->socket]);
 }
 
 static bool is_datagram(const struct diff_world *world,
@@ -266,7 +283,8 @@ bool diff_rules_makes_sense(const struct diff_world *world,
 	case DIFF_SIGIO_WAIT:
 		return true;
 	}
-	if (!diff_slot_is_open(world, first))
+	if (!diff_slot_is_open(world, first) ||
+	    waits_for_turns(world, operation))
 		return false;
 	switch ((int)operation->kind) {
 	case DIFF_ACCEPT:
@@ -284,8 +302,13 @@ bool diff_rules_makes_sense(const struct diff_world *world,
 		return !diff_option_is_narrow(second, operation->argument[2]);
 	case DIFF_BIND:
 		return operation->argument[2] < 0 ||
-		       !world->is_port_used[operation->argument[2] %
-					    DIFF_NR_PORTS];
+		       !world->is_port_used[
+				world->places[DIFF_RIGHT].first_port +
+				operation->argument[2] % DIFF_NR_PORTS];
+	case DIFF_LISTEN:
+		return state_of(world->slots[first].fd[DIFF_RIGHT]) ==
+		       TCP_LISTEN || !world->is_port_used[diff_port_of(
+			world->slots[first].fd[DIFF_RIGHT], false)];
 	case DIFF_CONNECT:
 	case DIFF_CONNECT_PORT:
 		return connect_makes_sense(world, operation);
@@ -326,15 +349,6 @@ void diff_rules_set_connection(struct diff_world *world, int slot,
 	}
 }
 
-/* Ports of our own that a connection will have. */
-static void note_port(struct diff_world *world, unsigned int port)
-{
-	unsigned int first = world->places[DIFF_RIGHT].first_port;
-
-	if (port >= first && port < first + DIFF_NR_PORTS)
-		world->is_port_used[port - first] = true;
-}
-
 /**
  * diff_rules_prepare - what must be known before an operation is played
  * @world: at rest
@@ -353,12 +367,14 @@ void diff_rules_prepare(struct diff_world *world,
 	}
 	switch ((int)operation->kind) {
 	case DIFF_CONNECT:
-		note_port(world, diff_port_of(
+		world->is_port_used[diff_port_of(
 			world->slots[operation->argument[1]].fd[DIFF_RIGHT],
-			false));
+			false)] = true;
 		/* fall through */
 	case DIFF_CONNECT_PORT:
-		note_port(world, diff_port_of(slot->fd[DIFF_RIGHT], false));
+		world->is_port_used[diff_port_of(slot->fd[DIFF_RIGHT],
+						 false)] = true;
+		world->is_port_used[0] = false;
 		for (i = 0; operation->argument[2] == 2 && i < DIFF_NR_SLOTS;
 		     i++)
 			if (world->slots[i].socket == slot->socket)

@@ -75,7 +75,10 @@ struct diff_world {
 	struct diff_slot slots[DIFF_NR_SLOTS];
 	struct diff_connection connections[DIFF_MAX_OPERATIONS];
 	unsigned int nr_connections, nr_sockets, nr_datagrams;
-	bool is_port_used[DIFF_NR_PORTS];	/* TIME_WAIT may hold it */
+	bool is_port_used[65536];	/* right: TIME_WAIT may hold it */
+	/* Calls in threads of their own, by socket. */
+	unsigned int nr_polls_waiting[DIFF_MAX_OPERATIONS + 1];
+	unsigned int nr_others_waiting[DIFF_MAX_OPERATIONS + 1];
 	bool has_circuits;	/* on the left */
 	pid_t holder;		/* a child that keeps the descriptors */
 	int holder_pipe;
