@@ -32,8 +32,8 @@
 #define pr_fmt(fmt) "vmcircuit: " fmt
 #include <linux/seq_file.h>
 #include <linux/slab.h>
-#include <net/ip.h>
 #include <net/inet_common.h>
+#include <net/ip.h>
 #include <net/ipv6.h>
 #include <net/tcp_states.h>
 #include "circuit.h"
