@@ -40,6 +40,8 @@ def play(client, *arguments, timeout):
     risen = {name: after[name] - before[name] for name in after}
     connections = int(re.search(r"(\d+) connections", done.out)[1])
     assert risen["circuits_connected"] >= connections
+    sent_to = int(re.search(r"send_to (\d+)", done.out)[1])
+    assert risen["datagrams_sent"] >= sent_to / 2   # others may find nobody
     for name, value in risen.items():
         if name.startswith("fallback") or name == "lies":
             assert not value, f"{name} rose by {value}"
@@ -74,9 +76,22 @@ def test_random_sequences_give_the_same_on_circuits_and_tcp(plain):
     assert operations(output) >= 5000
 
 
+def test_random_datagrams_come_the_same_by_circuits_and_udp(plain):
+    output = play(plain, "--datagrams", "--operations=1000", timeout=300)
+    assert operations(output) >= 1000
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("part", range(10))
 def test_many_random_sequences_give_the_same(plain, part):
     output = play(plain, "--operations=10000",
                   f"--seed={1000000 + part * 10000}", timeout=1200)
+    assert operations(output) >= 10000
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("part", range(10))
+def test_many_random_datagrams_come_the_same(plain, part):
+    output = play(plain, "--datagrams", "--operations=10000",
+                  f"--seed={1000000 + part * 10000}", timeout=2400)
     assert operations(output) >= 10000

@@ -73,6 +73,8 @@ static void count_begin(struct diff_call *call)
 		call->connection->nr_sending[call->end]++;
 	else if (diff_rules_is_receive(call->operation.kind))
 		call->connection->nr_receiving[call->end]++;
+	if (call->operation.kind == DIFF_SPLICE_OUT)
+		call->connection->nr_splicing[call->end]++;
 }
 
 static void count_end(const struct diff_call *calls)
@@ -85,6 +87,8 @@ static void count_end(const struct diff_call *calls)
 		--*calls->nr_waiting;
 	if (!calls->connection)
 		return;
+	if (calls->operation.kind == DIFF_SPLICE_OUT)
+		calls->connection->nr_splicing[calls->end]--;
 	if (diff_rules_is_send(calls->operation.kind))
 		calls->connection->nr_sending[calls->end]--;
 	else if (diff_rules_is_receive(calls->operation.kind))

@@ -22,7 +22,8 @@
  * - shutdown() while TCP's last FIN waits behind a full buffer: the circuit's
  *   is seen at once, and nothing is connected any more
  * - urgent bytes while a buffer is full, or several in one call: which of them
- *   is marked when the receiver looks is chance
+ *   is marked when the receiver looks is chance. splice() of a stream that has
+ *   had some: TCP stops before them and says 0, a circuit passes over them
  *
  * What follows from a circuit's nature stands in doc/socket-semantics.md.
  */
@@ -182,6 +183,7 @@ static bool send_makes_sense(const struct diff_world *world,
 		return false;
 	if (flags_of(operation) & MSG_OOB &&
 	    (operation->argument[3] == 5 || connection->is_full[slot->end] ||
+	     connection->nr_splicing[!slot->end] ||
 	     connection->nr_urgent[slot->end] == DIFF_MAX_URGENT))
 		return false;
 	if (operation->kind == DIFF_FILL)
@@ -203,6 +205,9 @@ static bool receive_makes_sense(const struct diff_world *world,
 	if (!slot->connection)
 		return operation->kind != DIFF_DRAIN;
 	if (slot->connection->nr_receiving[slot->end])
+		return false;
+	if (operation->kind == DIFF_SPLICE_OUT &&
+	    slot->connection->nr_urgent[!slot->end])
 		return false;
 	/* How many are passed over by what drops them is not to be seen. */
 	if (flags_of(operation) & MSG_TRUNC && !(flags_of(operation) & MSG_PEEK)

@@ -36,6 +36,7 @@ struct diff_connection {
 	unsigned int nr_urgent[2];
 	unsigned int nr_sending[2];	/* calls that may block, by end */
 	unsigned int nr_receiving[2];
+	unsigned int nr_splicing[2];	/* of these */
 	bool is_full[2];	/* by direction */
 	struct diff_connection *before;	/* of the socket that connects */
 
