@@ -83,6 +83,17 @@ static bool fits(const struct diff_world *world,
 	return true;
 }
 
+/* Of IPv6 not every loopback address reaches every socket. */
+static bool hears(const struct diff_slot *slot, const struct diff_slot *sender)
+{
+	unsigned int peer = diff_port_of(slot->fd[DIFF_RIGHT], true);
+
+	return diff_family_of(slot->fd[DIFF_RIGHT]) == AF_INET &&
+	       diff_family_of(sender->fd[DIFF_RIGHT]) == AF_INET &&
+	       (!peer ||
+		peer == diff_port_of(sender->fd[DIFF_RIGHT], false));
+}
+
 static bool send_makes_sense(const struct diff_world *world,
 			     const struct diff_operation *operation)
 {
@@ -102,9 +113,11 @@ static bool send_makes_sense(const struct diff_world *world,
 		return true;
 	port = target_of(world, operation);
 	for (i = 0; i < DIFF_NR_SLOTS; i++)
-		if (is_at(&world->slots[i], port))
+		if (is_at(&world->slots[i], port) &&
+		    hears(&world->slots[i], &world->slots[
+					operation->argument[0]]))
 			return true;
-	return !port;
+	return false;
 }
 
 static bool is_joined_by_others(const struct diff_world *world, int slot)
