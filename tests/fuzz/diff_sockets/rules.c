@@ -23,7 +23,8 @@
  *   is seen at once, and nothing is connected any more
  * - urgent bytes while a buffer is full, or several in one call: which of them
  *   is marked when the receiver looks is chance. splice() of a stream that has
- *   had some: TCP stops before them and says 0, a circuit passes over them
+ *   had some: TCP stops before them and says 0, a circuit passes over them. To
+ *   who has shut down reading: TCP marks them before it resets
  *
  * What follows from a circuit's nature stands in doc/socket-semantics.md.
  */
@@ -163,6 +164,13 @@ static bool is_calm(const struct diff_world *world, int sender)
 			       POLLRDHUP);
 }
 
+/* Whether the other end has shut down reading, or is over. */
+static bool is_deaf(const struct diff_world *world, int sender)
+{
+	return diff_rules_other_end(world, sender) >= 0 &&
+	       !is_calm(world, sender);
+}
+
 static bool send_makes_sense(const struct diff_world *world,
 			     const struct diff_operation *operation)
 {
@@ -184,6 +192,7 @@ static bool send_makes_sense(const struct diff_world *world,
 	if (flags_of(operation) & MSG_OOB &&
 	    (operation->argument[3] == 5 || connection->is_full[slot->end] ||
 	     connection->nr_splicing[!slot->end] ||
+	     is_deaf(world, operation->argument[0]) ||
 	     connection->nr_urgent[slot->end] == DIFF_MAX_URGENT))
 		return false;
 	if (operation->kind == DIFF_FILL)
