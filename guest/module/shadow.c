@@ -272,7 +272,7 @@ void vmc_shadow_give_port(struct sock *sk)
 	lock_sock_nested(tcp, SINGLE_DEPTH_NESTING);
 	shadow_return_port(tcp);
 	if (tcp->sk_state == TCP_CLOSE && inet_csk(tcp)->icsk_bind_hash &&
-	    !(tcp->sk_userlocks & (SOCK_BINDPORT_LOCK | SOCK_BINDADDR_LOCK)))
+	    !(tcp->sk_userlocks & SOCK_BINDPORT_LOCK))
 		tcp->sk_prot->put_port(tcp);
 	release_sock(tcp);
 }
