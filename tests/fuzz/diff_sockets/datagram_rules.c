@@ -10,6 +10,8 @@
  *   is, and the circuit's may come later
  * - several datagrams in one call to nobody: UDP hears of the first before it
  *   sends the second
+ * - who is connected to one and sends to another: the other's answers are thrown
+ *   away, and a circuit does not tell it so
  * - a port of several sockets: a flow stays with the one it began with
  *
  * What follows from a circuit's nature stands in doc/socket-semantics.md.
@@ -94,6 +96,16 @@ static bool hears(const struct diff_slot *slot, const struct diff_slot *sender)
 		peer == diff_port_of(sender->fd[DIFF_RIGHT], false));
 }
 
+/* Connected to one, and sends to another. */
+static bool is_unfaithful(const struct diff_world *world,
+			  const struct diff_operation *operation)
+{
+	unsigned int peer = diff_port_of(world->slots[
+		operation->argument[0]].fd[DIFF_RIGHT], true);
+
+	return peer && peer != target_of(world, operation);
+}
+
 static bool send_makes_sense(const struct diff_world *world,
 			     const struct diff_operation *operation)
 {
@@ -102,6 +114,8 @@ static bool send_makes_sense(const struct diff_world *world,
 	if (operation->kind == DIFF_SEND_TO &&
 	    (!diff_slot_is_open(world, operation->argument[2]) ||
 	     !is_datagram(&world->slots[operation->argument[2]])))
+		return false;
+	if (operation->kind == DIFF_SEND_TO && is_unfaithful(world, operation))
 		return false;
 	if (operation->kind == DIFF_SEND_PARTS &&
 	    operation->argument[2] < (int)LEAST_PART)
