@@ -140,6 +140,7 @@ static void report(struct run *run, struct diff_sequence *sequence,
 		   unsigned long long seed)
 {
 	char first[sizeof(run->verdict->message)];
+	struct diff_tally tally = *run->tally;
 
 	strcpy(first, run->verdict->message);
 	printf("DIFFERENCE, seed %llu: %s\n", seed, first);
@@ -149,6 +150,8 @@ static void report(struct run *run, struct diff_sequence *sequence,
 		diff_shrink(sequence, differs, run);
 		if (!differs(sequence, run))
 			strcpy(run->verdict->message, first);
+		/* What was played for that is not what was asked for. */
+		*run->tally = tally;
 	}
 	printf("%u operations: %s\n", sequence->nr, run->verdict->message);
 	diff_sequence_write(stdout, sequence);
