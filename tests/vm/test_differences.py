@@ -40,8 +40,9 @@ def play(client, *arguments, timeout):
     risen = {name: after[name] - before[name] for name in after}
     connections = int(re.search(r"(\d+) connections", done.out)[1])
     assert risen["circuits_connected"] >= connections
-    sent_to = int(re.search(r"send_to (\d+)", done.out)[1])
-    assert risen["datagrams_sent"] >= sent_to / 2   # others may find nobody
+    # Many find nobody, or no port.
+    if "--datagrams" in arguments:
+        assert risen["datagrams_sent"] >= operations(done.out) / 50
     for name, value in risen.items():
         if name.startswith("fallback") or name == "lies":
             assert not value, f"{name} rose by {value}"
@@ -72,7 +73,7 @@ def operations(output):
 
 
 def test_random_sequences_give_the_same_on_circuits_and_tcp(plain):
-    output = play(plain, "--operations=5000", timeout=300)
+    output = play(plain, "--operations=5000", timeout=600)
     assert operations(output) >= 5000
 
 
