@@ -183,22 +183,32 @@ static int datagram_send(struct socket *sock, struct msghdr *msg, size_t bytes)
 }
 
 /* The names may be others from now on, and so may be what a route follows. */
+static void names_changed(struct sock *sk)
+{
+	atomic_inc(&vmc_datagram_of(sk)->bindings);
+	vmc_flow_end_unwanted(sk);
+}
+
 static int datagram_bind(struct socket *sock, vmc_sockaddr *addr,
 			 int addr_bytes)
 {
-	int err = family_of(sock->sk)->udp_ops->bind(sock, addr, addr_bytes);
+	int err;
 
-	atomic_inc(&vmc_datagram_of(sock->sk)->bindings);
+	vmc_flow_settle(sock->sk);
+	err = family_of(sock->sk)->udp_ops->bind(sock, addr, addr_bytes);
+	names_changed(sock->sk);
 	return err;
 }
 
 static int datagram_connect(struct socket *sock, vmc_sockaddr *addr,
 			    int addr_bytes, int flags)
 {
-	int err = family_of(sock->sk)->udp_ops->connect(sock, addr, addr_bytes,
-							flags);
+	int err;
 
-	atomic_inc(&vmc_datagram_of(sock->sk)->bindings);
+	vmc_flow_settle(sock->sk);
+	err = family_of(sock->sk)->udp_ops->connect(sock, addr, addr_bytes,
+						    flags);
+	names_changed(sock->sk);
 	return err;
 }
 

@@ -285,6 +285,42 @@ void vmc_flow_close_all(struct sock *sk)
 	vmc_flow_shut(sk, flow_close);
 }
 
+static void flow_settle(struct vmc_flow *flow)
+{
+	if (flow->state == VMC_FLOW_OPEN || flow->state == VMC_FLOW_ENDING)
+		vmc_ready_look_at(flow);
+}
+
+/**
+ * vmc_flow_settle - before a socket's names change
+ * @sk: a datagram socket
+ *
+ * UDP asks when a datagram comes whether the socket wants it, so what has come
+ * is in its queue now.
+ */
+void vmc_flow_settle(struct sock *sk)
+{
+	vmc_flow_each(sk, flow_settle);
+}
+
+static void flow_end_unwanted(struct vmc_flow *flow)
+{
+	if (flow->state == VMC_FLOW_OPEN && !vmc_flow_is_wanted(flow))
+		flow_say_fin(flow);
+}
+
+/**
+ * vmc_flow_end_unwanted - a socket's names have changed
+ * @sk: a datagram socket
+ *
+ * What others send by flows that it does not want any more is somebody else's,
+ * or nobody's: they dial anew, and learn of it.
+ */
+void vmc_flow_end_unwanted(struct sock *sk)
+{
+	vmc_flow_each(sk, flow_end_unwanted);
+}
+
 static bool has_had(unsigned long since, unsigned int ms)
 {
 	return time_after(jiffies, since + msecs_to_jiffies(ms));

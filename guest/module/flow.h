@@ -71,6 +71,7 @@ struct vmc_flow *vmc_flow_create(struct sock *sk,
 void vmc_flow_put(struct vmc_flow *flow);
 void vmc_flow_unhash(struct vmc_flow *flow);
 void vmc_flow_remove(struct vmc_flow *flow);
+void vmc_flow_each(struct sock *sk, void (*act)(struct vmc_flow *flow));
 void vmc_flow_shut(struct sock *sk, void (*act)(struct vmc_flow *flow));
 unsigned int vmc_flow_visit(void (*act)(struct vmc_flow *flow));
 bool vmc_flow_is_crowded(void);
@@ -79,6 +80,8 @@ bool vmc_flow_is_crowded(void);
 void vmc_flow_finish(struct vmc_flow *flow, bool abort);
 void vmc_flow_update(struct vmc_flow *flow);
 void vmc_flow_close_all(struct sock *sk);
+void vmc_flow_settle(struct sock *sk);
+void vmc_flow_end_unwanted(struct sock *sk);
 void vmc_flow_start_sweep(void);
 int vmc_flow_init(void);
 void vmc_flow_exit(void);
@@ -106,6 +109,7 @@ void vmc_flow_count_unread(struct vmc_flow *flow);
 
 /* flow_receive.c */
 int vmc_flow_take(struct vmc_flow *flow, struct msghdr *msg, size_t room_bytes);
+bool vmc_flow_is_wanted(const struct vmc_flow *flow);
 unsigned int vmc_flow_drain(struct vmc_flow *flow, bool *ret_is_stuck);
 
 #endif /* VMC_FLOW_H */

@@ -50,9 +50,15 @@ static bool is_wanted_inet6(const struct sock *sk, const struct vmc_flow *flow)
 		ipv6_addr_equal(&sk->sk_v6_rcv_saddr, &local));
 }
 
-/* Whether the socket, as it is bound and connected now, wants what comes. */
-static bool is_wanted(const struct sock *sk, const struct vmc_flow *flow)
+/**
+ * vmc_flow_is_wanted - whether its socket wants what comes
+ * @flow: any
+ *
+ * As the socket is bound and connected now.
+ */
+bool vmc_flow_is_wanted(const struct vmc_flow *flow)
 {
+	const struct sock *sk = flow->sk;
 	__be16 port = READ_ONCE(inet_sk(sk)->inet_dport);
 	int device = READ_ONCE(sk->sk_bound_dev_if);
 
@@ -255,7 +261,7 @@ int vmc_flow_take(struct vmc_flow *flow, struct msghdr *msg, size_t room_bytes)
 	u32 fill, bytes, span, wish;
 
 	fill = vmc_circuit_readable(circuit);
-	if (!fill || !is_wanted(flow->sk, flow))
+	if (!fill || !vmc_flow_is_wanted(flow))
 		return -EAGAIN;
 	bytes = le32_to_cpu(vmc_ring_record(circuit->rx, circuit->rx_bytes,
 					    circuit->cons).bytes);
@@ -301,7 +307,7 @@ unsigned int vmc_flow_drain(struct vmc_flow *flow, bool *ret_is_stuck)
 	*ret_is_stuck = false;
 	if (READ_ONCE(vmc_datagram_of(sk)->is_closed))
 		return 0;
-	is_welcome = !fill || is_wanted(sk, flow);
+	is_welcome = !fill || vmc_flow_is_wanted(flow);
 	while (done < fill && nr < BUDGET) {
 		record = vmc_ring_record(circuit->rx, circuit->rx_bytes,
 					 circuit->cons + done);

@@ -19,6 +19,7 @@
 #include "compat.h"
 #include "datagram.h"
 #include "flow.h"
+#include "ready.h"
 #include "ring_copy.h"
 #include "stats.h"
 #include "traits.h"
@@ -217,6 +218,12 @@ void vmc_flow_count_unread(struct vmc_flow *flow)
 	vmc_stat_add(datagrams_unread, nr);
 }
 
+/* Locked, open. */
+static bool has_peer_ended(const struct vmc_flow *flow)
+{
+	return vmc_circuit_peer_flags(flow->circuit) & VMC_CTL_FIN;
+}
+
 /**
  * vmc_flow_send - the quick way: from the program's memory into the ring
  * @flow: under RCU
@@ -236,7 +243,8 @@ int vmc_flow_send(struct vmc_flow *flow, const struct iov_iter *from,
 
 	spin_lock_bh(&flow->lock);
 	circuit = flow->circuit;
-	if (flow->state != VMC_FLOW_OPEN || !skb_queue_empty(&flow->pending) ||
+	if (flow->state != VMC_FLOW_OPEN || has_peer_ended(flow) ||
+	    !skb_queue_empty(&flow->pending) ||
 	    vmc_record_span(bytes) > vmc_circuit_writable(circuit))
 		goto unlock;
 	vmc_ring_put_record(circuit, 0, bytes,
@@ -316,6 +324,9 @@ static bool flow_take_packet(struct vmc_flow *flow, struct sk_buff *skb)
 	bool is_new;
 
 	spin_lock_bh(&flow->lock);
+	/* Before its bell is heard: the packet shall begin a flow. */
+	if (flow->state == VMC_FLOW_OPEN && has_peer_ended(flow))
+		vmc_ready_look_at(flow);
 	if (flow->state != VMC_FLOW_DIALLING && flow->state != VMC_FLOW_OPEN) {
 		spin_unlock_bh(&flow->lock);
 		return false;

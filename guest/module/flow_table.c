@@ -205,18 +205,19 @@ static void flow_do(struct vmc_flow *flow, void (*act)(struct vmc_flow *flow))
 }
 
 /**
- * vmc_flow_shut - a socket gets no flows any more
- * @sk: being closed
+ * vmc_flow_each - look at a socket's flows
+ * @sk: a datagram socket
  * @act: called for each that it has, locked
+ *
+ * Those that begin meanwhile may be left out.
  */
-void vmc_flow_shut(struct sock *sk, void (*act)(struct vmc_flow *flow))
+void vmc_flow_each(struct sock *sk, void (*act)(struct vmc_flow *flow))
 {
 	struct vmc_datagram *datagram = vmc_datagram_of(sk);
 	struct vmc_flow *flow;
 	LIST_HEAD(flows);
 
 	spin_lock_bh(&table_lock);
-	WRITE_ONCE(datagram->is_closed, true);
 	list_splice_init(&datagram->flows, &flows);
 	/* Meanwhile others may end by themselves, and leave either list. */
 	while ((flow = list_first_entry_or_null(&flows, struct vmc_flow,
@@ -228,6 +229,19 @@ void vmc_flow_shut(struct sock *sk, void (*act)(struct vmc_flow *flow))
 		spin_lock_bh(&table_lock);
 	}
 	spin_unlock_bh(&table_lock);
+}
+
+/**
+ * vmc_flow_shut - a socket gets no flows any more
+ * @sk: being closed
+ * @act: called for each that it has, locked
+ */
+void vmc_flow_shut(struct sock *sk, void (*act)(struct vmc_flow *flow))
+{
+	spin_lock_bh(&table_lock);
+	WRITE_ONCE(vmc_datagram_of(sk)->is_closed, true);
+	spin_unlock_bh(&table_lock);
+	vmc_flow_each(sk, act);
 }
 
 /**

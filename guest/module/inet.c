@@ -154,9 +154,12 @@ static int inet_bind_shadow(struct socket *sock, vmc_sockaddr *addr,
 		return -ENOMEM;
 	lock_sock(sk);
 	err = READ_ONCE(shadow->ops)->bind(shadow, addr, addr_bytes);
-	/* An address may decide IPV6_V6ONLY, which accept() inherits. */
-	if (!err)
+	if (!err) {
+		/* It may decide IPV6_V6ONLY, which accept() inherits, too. */
 		vmc_shadow_copy_options(sk, shadow->sk);
+		sk->sk_userlocks |= shadow->sk->sk_userlocks &
+				    SOCK_BINDADDR_LOCK;
+	}
 	/* Of a connection that has ended only the name was left. */
 	if (!err && inet_sk(sk)->inet_dport)
 		vmc_sock_clear_names(sk);

@@ -20,6 +20,11 @@ static __poll_t circuit_poll(struct sock *sk, struct vmc_circuit *circuit,
 			   circuit->rx_bytes / 2);
 	__poll_t mask = 0;
 
+	/* Data does not wake such a waiter, and so does not make it ask anew. */
+	if (!(wanted & EPOLLIN) &&
+	    ((wanted & EPOLLRDHUP) ||
+	     (READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN)))
+		WRITE_ONCE(vmc_sk(sk)->wants_end, true);
 	/*
 	 * Always, though there may be data: an edge-triggered waiter wants to
 	 * hear of the data after these, too, and everybody of the end.

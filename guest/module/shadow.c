@@ -120,14 +120,25 @@ void vmc_shadow_carry(struct sock *sk)
 
 /*
  * An accepted circuit has its listener's port, which its shadow cannot have;
- * but whether there is one decides what bind() and options answer.
+ * but whether there is one decides what bind() and options answer. Once
+ * disconnected, the shadow tells the name that is left.
  */
-static void shadow_lend_port(struct sock *sk)
+static void shadow_lend_name(struct sock *sk)
 {
 	struct sock *tcp = vmc_sk(sk)->shadow->sk;
 
 	lock_sock_nested(tcp, SINGLE_DEPTH_NESTING);
 	inet_sk(tcp)->inet_num = inet_sk(sk)->inet_num;
+	inet_sk(tcp)->inet_sport = inet_sk(sk)->inet_sport;
+	if (sk->sk_userlocks & SOCK_BINDADDR_LOCK) {
+		tcp->sk_userlocks |= SOCK_BINDADDR_LOCK;
+		inet_sk(tcp)->inet_saddr = inet_sk(sk)->inet_saddr;
+		inet_sk(tcp)->inet_rcv_saddr = inet_sk(sk)->inet_rcv_saddr;
+		if (sk->sk_family == AF_INET6) {
+			tcp->sk_v6_rcv_saddr = sk->sk_v6_rcv_saddr;
+			inet6_sk(tcp)->saddr = inet6_sk(sk)->saddr;
+		}
+	}
 	release_sock(tcp);
 }
 
@@ -155,7 +166,7 @@ struct socket *vmc_shadow_get(struct sock *sk)
 		if (vmc_shadow_create(sk))
 			return NULL;
 		vmc_shadow_copy_options(READ_ONCE(vs->shadow)->sk, sk);
-		shadow_lend_port(sk);
+		shadow_lend_name(sk);
 	}
 	/* TCP gives a port back when the connection has ended. */
 	if (READ_ONCE(sk->sk_state) == TCP_CLOSE && inet_sk(sk)->inet_dport &&
@@ -261,7 +272,7 @@ void vmc_shadow_give_port(struct sock *sk)
 	lock_sock_nested(tcp, SINGLE_DEPTH_NESTING);
 	shadow_return_port(tcp);
 	if (tcp->sk_state == TCP_CLOSE && inet_csk(tcp)->icsk_bind_hash &&
-	    !(tcp->sk_userlocks & (SOCK_BINDPORT_LOCK | SOCK_BINDADDR_LOCK)))
+	    !(tcp->sk_userlocks & SOCK_BINDPORT_LOCK))
 		tcp->sk_prot->put_port(tcp);
 	release_sock(tcp);
 }

@@ -33,6 +33,7 @@
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <net/inet_common.h>
+#include <net/ip.h>
 #include <net/ipv6.h>
 #include <net/tcp_states.h>
 #include "circuit.h"
@@ -85,6 +86,7 @@ void vmc_sock_init(struct sock *sk)
 	vs->is_fallback = false;
 	vs->has_mirrored_error = false;
 	vs->wants_space = false;
+	vs->wants_end = false;
 	vs->is_deaf = false;
 	vs->cookie = 0;
 	vs->deferred = 0;
@@ -136,20 +138,21 @@ void vmc_sock_set_names(struct sock *sk, const struct vmc_names *names)
 /**
  * vmc_sock_clear_names - the socket has no connection any more
  * @sk: locked
+ *
+ * As TCP's, getsockname() goes on to tell the port, which is not held any more,
+ * and an address that bind() chose.
  */
 void vmc_sock_clear_names(struct sock *sk)
 {
-	static const struct vmc_names none = {
-		.local.family = VMC_FAMILY_INET,
-		.remote.family = VMC_FAMILY_INET,
-	};
+	struct inet_sock *inet = inet_sk(sk);
 
-	vmc_sock_set_names(sk, &none);
-	if (sk->sk_family == AF_INET6) {
-		sk->sk_v6_rcv_saddr = in6addr_any;
+	inet->inet_num = 0;
+	inet->inet_dport = 0;
+	inet->inet_daddr = 0;
+	if (sk->sk_family == AF_INET6)
 		sk->sk_v6_daddr = in6addr_any;
-		inet6_sk(sk)->saddr = in6addr_any;
-	}
+	if (!(sk->sk_userlocks & SOCK_BINDADDR_LOCK))
+		inet_reset_saddr(sk);
 }
 
 static void sock_signal(struct vmc_circuit *circuit);
@@ -362,14 +365,14 @@ static bool sock_lock_for(struct sock *sk, struct vmc_circuit *circuit)
 
 /*
  * With the bell the request for it is used up: ask anew for who wants SIGIO,
- * and, if somebody took the data before this bell was heard, on behalf of who
- * still sleeps.
+ * for who waits for the end and is not woken by data, and, if somebody took the
+ * data before this bell was heard, on behalf of who still sleeps.
  */
 static bool signal_has_data(struct sock *sk, struct vmc_circuit *circuit)
 {
 	struct socket_wq *wq = rcu_dereference(sk->sk_wq);
 
-	if (wq && wq->fasync_list)
+	if ((wq && wq->fasync_list) || READ_ONCE(vmc_sk(sk)->wants_end))
 		vmc_circuit_await_data(circuit);
 	if (vmc_circuit_readable_hint(circuit))
 		return true;

@@ -55,6 +55,7 @@ struct vmc_sock {
 	bool is_fallback;	/* traffic runs over the shadow */
 	bool has_mirrored_error;	/* sk_err is the shadow's */
 	bool wants_space;	/* somebody waits for room */
+	bool wants_end;		/* somebody waits for the end, not for data */
 	bool is_patient;	/* connect() waits for the answer */
 	bool is_deaf;		/* shutdown() ended both directions */
 	u32 deaf_from;		/* data from this index on is refused */

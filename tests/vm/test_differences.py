@@ -40,6 +40,9 @@ def play(client, *arguments, timeout):
     risen = {name: after[name] - before[name] for name in after}
     connections = int(re.search(r"(\d+) connections", done.out)[1])
     assert risen["circuits_connected"] >= connections
+    # Many find nobody, or no port.
+    if "--datagrams" in arguments:
+        assert risen["datagrams_sent"] >= operations(done.out) / 50
     for name, value in risen.items():
         if name.startswith("fallback") or name == "lies":
             assert not value, f"{name} rose by {value}"
@@ -70,8 +73,13 @@ def operations(output):
 
 
 def test_random_sequences_give_the_same_on_circuits_and_tcp(plain):
-    output = play(plain, "--operations=5000", timeout=300)
+    output = play(plain, "--operations=5000", timeout=600)
     assert operations(output) >= 5000
+
+
+def test_random_datagrams_come_the_same_by_circuits_and_udp(plain):
+    output = play(plain, "--datagrams", "--operations=1000", timeout=300)
+    assert operations(output) >= 1000
 
 
 @pytest.mark.long
@@ -79,4 +87,12 @@ def test_random_sequences_give_the_same_on_circuits_and_tcp(plain):
 def test_many_random_sequences_give_the_same(plain, part):
     output = play(plain, "--operations=10000",
                   f"--seed={1000000 + part * 10000}", timeout=1200)
+    assert operations(output) >= 10000
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("part", range(10))
+def test_many_random_datagrams_come_the_same(plain, part):
+    output = play(plain, "--datagrams", "--operations=10000",
+                  f"--seed={1000000 + part * 10000}", timeout=2400)
     assert operations(output) >= 10000

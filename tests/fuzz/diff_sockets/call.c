@@ -2,7 +2,7 @@
 /* One operation on one side, whatever kind it is. */
 #include <errno.h>
 #include <string.h>
-#include "call.h"
+#include "datagram.h"
 
 /**
  * diff_call_return - keep what a system call returned, and its errno
@@ -65,7 +65,12 @@ void diff_call_run(struct diff_call *call)
 	case DIFF_SIGIO:
 		diff_call_wait(call);
 		break;
-	case DIFF_BULK:		/* run.c makes others of these */
+	case DIFF_DATAGRAM:
+	case DIFF_SEND_TO:
+	case DIFF_SEND_PARTS:
+		diff_call_datagram(call);
+		break;
+	case DIFF_BULK:		/* play.c makes others of these */
 	case DIFF_FORK_HOLD:
 	case DIFF_FORK_END:
 	case DIFF_INTERRUPT:

@@ -4,6 +4,12 @@
 
 #include "sequence.h"
 
+/* Draws a sequence that is the same for the same seed. */
+typedef void (*diff_generate_fn)(uint64_t seed,
+				 struct diff_sequence *ret_sequence);
+
 void diff_generate(uint64_t seed, struct diff_sequence *ret_sequence);
+void diff_generate_datagrams(uint64_t seed,
+			     struct diff_sequence *ret_sequence);
 
 #endif /* DIFF_GENERATE_H */

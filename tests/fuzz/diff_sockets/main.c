@@ -31,6 +31,7 @@
 
 struct run {
 	int protocols[DIFF_NR_SIDES];
+	diff_generate_fn generate;
 	unsigned long nr_wanted;
 	unsigned long long seed;
 	const char *directory;	/* for what differs */
@@ -48,6 +49,7 @@ static const char usage[] =
 "Play FILEs, or random sequences, on two kinds of socket; compare.\n"
 "  --operations=N   random ones, about that many (5000)\n"
 "  --seed=N         of the first sequence; each has the next (1)\n"
+"  --datagrams      of datagram sockets\n"
 "  --left=KIND      circuit or tcp: the thing under test (circuit)\n"
 "  --save=DIR       where sequences that differ are kept (.)\n"
 "  --no-shrink      keep them as they are\n"
@@ -138,6 +140,7 @@ static void report(struct run *run, struct diff_sequence *sequence,
 		   unsigned long long seed)
 {
 	char first[sizeof(run->verdict->message)];
+	struct diff_tally tally = *run->tally;
 
 	strcpy(first, run->verdict->message);
 	printf("DIFFERENCE, seed %llu: %s\n", seed, first);
@@ -147,6 +150,8 @@ static void report(struct run *run, struct diff_sequence *sequence,
 		diff_shrink(sequence, differs, run);
 		if (!differs(sequence, run))
 			strcpy(run->verdict->message, first);
+		/* What was played for that is not what was asked for. */
+		*run->tally = tally;
 	}
 	printf("%u operations: %s\n", sequence->nr, run->verdict->message);
 	diff_sequence_write(stdout, sequence);
@@ -163,7 +168,7 @@ static unsigned int play_random(struct run *run)
 
 	while (run->tally->nr_operations - run->tally->nr_left_out <
 	       run->nr_wanted) {
-		diff_generate(seed, &sequence);
+		run->generate(seed, &sequence);
 		if (differs(&sequence, run)) {
 			nr_different++;
 			report(run, &sequence, seed);
@@ -222,6 +227,7 @@ static int options_read(struct run *run, int argc, char **argv,
 	static const struct option options[] = {
 		{ "operations", required_argument, NULL, 'n' },
 		{ "seed", required_argument, NULL, 's' },
+		{ "datagrams", no_argument, NULL, 'g' },
 		{ "left", required_argument, NULL, 'l' },
 		{ "save", required_argument, NULL, 'd' },
 		{ "no-shrink", no_argument, NULL, 'q' },
@@ -238,6 +244,9 @@ static int options_read(struct run *run, int argc, char **argv,
 			break;
 		case 's':
 			run->seed = strtoull(optarg, NULL, 10);
+			break;
+		case 'g':
+			run->generate = diff_generate_datagrams;
 			break;
 		case 'l':
 			run->protocols[DIFF_LEFT] = strcmp(optarg, "tcp") ?
@@ -278,7 +287,7 @@ int main(int argc, char **argv)
 {
 	struct run run = {
 		.protocols = { PROTOCOL_CIRCUIT, IPPROTO_TCP },
-		.nr_wanted = 5000, .seed = 1, .directory = ".",
+		.generate = diff_generate, .nr_wanted = 5000, .seed = 1, .directory = ".",
 		.tally = shared(sizeof(*run.tally)),
 		.verdict = shared(sizeof(*run.verdict)),
 	};
@@ -291,7 +300,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	if (print_only) {
-		diff_generate(run.seed, &sequence);
+		run.generate(run.seed, &sequence);
 		diff_sequence_write(stdout, &sequence);
 		return 0;
 	}

@@ -11,8 +11,17 @@
 /* Addresses, by their number in a sequence. */
 enum address { ADDRESS_ANY, ADDRESS_LOOPBACK, ADDRESS_MAPPED, ADDRESS_FOREIGN };
 
-static socklen_t address_make(struct sockaddr_in6 *ret_name, int family,
-			      int address, uint16_t port)
+/**
+ * diff_address_make - a name to bind or connect to
+ * @ret_name: overwritten
+ * @family: of the socket
+ * @address: its number in a sequence
+ * @port: in it
+ *
+ * Return: the name's length.
+ */
+socklen_t diff_address_make(struct sockaddr_in6 *ret_name, int family,
+			    int address, uint16_t port)
 {
 	static const char *const texts[] = { "::", "::1", "::ffff:127.0.0.1",
 					     "2001:db8::1" };
@@ -33,7 +42,11 @@ static socklen_t address_make(struct sockaddr_in6 *ret_name, int family,
 	return sizeof(*name4);
 }
 
-static int family_of(int fd)
+/**
+ * diff_family_of - AF_INET or AF_INET6
+ * @fd: of a socket
+ */
+int diff_family_of(int fd)
 {
 	int family = 0;
 	socklen_t bytes = sizeof(family);
@@ -59,8 +72,8 @@ static void call_bind(struct diff_call *call)
 	struct sockaddr_in6 name;
 	uint16_t port = argument[2] < 0 ? 0 :
 		(uint16_t)(place->first_port + argument[2] % DIFF_NR_PORTS);
-	socklen_t bytes = address_make(&name, family_of(call->fd), argument[1],
-				       port);
+	socklen_t bytes = diff_address_make(&name, diff_family_of(call->fd),
+					    argument[1], port);
 
 	diff_call_return(call, bind(call->fd, (void *)&name, bytes));
 }
@@ -78,8 +91,8 @@ static void call_connect(struct diff_call *call)
 	else
 		port = place->first_port + (unsigned int)argument[1] %
 					   DIFF_NR_PORTS;
-	bytes = address_make(&name, family_of(call->fd), argument[2],
-			     (uint16_t)port);
+	bytes = diff_address_make(&name, diff_family_of(call->fd), argument[2],
+				  (uint16_t)port);
 	diff_call_return(call, connect(call->fd, (void *)&name, bytes));
 }
 

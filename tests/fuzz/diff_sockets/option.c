@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -53,6 +54,14 @@ static const struct {
 	{ IPPROTO_TCP, TCP_REPAIR, SHAPE_INT },
 	{ IPPROTO_TCP, TCP_QUICKACK, SHAPE_INT },
 	{ IPPROTO_TCP, TCP_NOTSENT_LOWAT, SHAPE_INT },
+	{ IPPROTO_UDP, UDP_CORK, SHAPE_INT },
+	{ SOL_SOCKET, SO_BROADCAST, SHAPE_INT },
+	{ SOL_SOCKET, SO_PEEK_OFF, SHAPE_INT },
+	{ SOL_SOCKET, SO_RXQ_OVFL, SHAPE_INT },
+	{ IPPROTO_IP, IP_RECVERR, SHAPE_INT },
+	{ IPPROTO_IP, IP_RECVTTL, SHAPE_INT },
+	{ IPPROTO_IPV6, IPV6_RECVERR, SHAPE_INT },
+	{ IPPROTO_IPV6, IPV6_RECVHOPLIMIT, SHAPE_INT },
 };
 
 #define NR_OPTIONS	((int)(sizeof(options) / sizeof(options[0])))
@@ -98,12 +107,22 @@ bool diff_option_is_narrow(int option, int value)
 {
 	const int name = options[option % NR_OPTIONS].name;
 
-	if (value < 0 || value >= 100000)
-		return false;
-	return options[option % NR_OPTIONS].level == SOL_SOCKET ?
-	       name == SO_SNDBUF || name == SO_RCVBUF :
-	       options[option % NR_OPTIONS].level == IPPROTO_TCP &&
-	       name == TCP_USER_TIMEOUT && value;
+	if (options[option % NR_OPTIONS].level == IPPROTO_TCP)
+		return value > 0 && (name == TCP_NOTSENT_LOWAT ||
+			(name == TCP_USER_TIMEOUT && value < 100000));
+	return options[option % NR_OPTIONS].level == SOL_SOCKET &&
+	       (name == SO_SNDBUF || name == SO_RCVBUF) &&
+	       value >= 0 && value < 100000;
+}
+
+/**
+ * diff_option_is_sharing - whether several sockets could have one port
+ * @option: its number
+ */
+bool diff_option_is_sharing(int option)
+{
+	return options[option % NR_OPTIONS].level == SOL_SOCKET &&
+	       options[option % NR_OPTIONS].name == SO_REUSEADDR;
 }
 
 static void call_set(struct diff_call *call)

@@ -15,9 +15,9 @@
 #include "actor.h"
 #include "play.h"
 #include "rules.h"
+#include "signals.h"
 
 #define NR_PAIRS	3
-#define SIGIO_MS	2000
 
 /* A drain ends when nothing comes for a while, though the sender may go on. */
 #define BULK_MS		20000
@@ -29,29 +29,6 @@ struct play {
 	FILE *trace;
 	char *message;
 };
-
-static atomic_bool signals[DIFF_NR_SIDES];
-
-static void note_signal(int number)
-{
-	atomic_store(&signals[number - SIGRTMIN], true);
-}
-
-static void ignore_signal(int number)
-{
-}
-
-static void catch_signals(void)
-{
-	struct sigaction action = { .sa_handler = ignore_signal };
-
-	sigaction(SIGUSR1, &action, NULL);
-	action.sa_flags = SA_RESTART;
-	sigaction(SIGUSR2, &action, NULL);
-	action.sa_handler = note_signal;
-	sigaction(SIGRTMIN + DIFF_LEFT, &action, NULL);
-	sigaction(SIGRTMIN + DIFF_RIGHT, &action, NULL);
-}
 
 static void calls_make(struct diff_world *world,
 		       const struct diff_operation *operation,
@@ -73,6 +50,7 @@ static void calls_make(struct diff_world *world,
 		ret_calls[side].end = slot ? slot->end : 0;
 		ret_calls[side].was_full = slot && slot->connection &&
 			slot->connection->is_full[slot->end];
+		ret_calls[side].number = world->nr_datagrams;
 		other = operation->argument[1];
 		ret_calls[side].other_fd = diff_slot_is_open(world, other) ?
 			world->slots[other].fd[side] : -1;
@@ -80,14 +58,23 @@ static void calls_make(struct diff_world *world,
 }
 
 /* Bytes on their way, and who may be waiting. */
-static void count_begin(const struct diff_call *call)
+static void count_begin(struct diff_call *call)
 {
+	struct diff_world *world = call->world;
+	unsigned int socket = world->slots[call->operation.argument[0]].socket;
+
+	call->nr_waiting = call->operation.kind == DIFF_POLL ?
+			   &world->nr_polls_waiting[socket] :
+			   &world->nr_others_waiting[socket];
+	++*call->nr_waiting;
 	if (!call->connection)
 		return;
 	if (diff_rules_is_send(call->operation.kind))
 		call->connection->nr_sending[call->end]++;
 	else if (diff_rules_is_receive(call->operation.kind))
 		call->connection->nr_receiving[call->end]++;
+	if (call->operation.kind == DIFF_SPLICE_OUT)
+		call->connection->nr_splicing[call->end]++;
 }
 
 static void count_end(const struct diff_call *calls)
@@ -96,13 +83,19 @@ static void count_end(const struct diff_call *calls)
 	unsigned int side;
 	uint64_t *count;
 
+	if (calls->nr_waiting)
+		--*calls->nr_waiting;
 	if (!calls->connection)
 		return;
+	if (calls->operation.kind == DIFF_SPLICE_OUT)
+		calls->connection->nr_splicing[calls->end]--;
 	if (diff_rules_is_send(calls->operation.kind))
 		calls->connection->nr_sending[calls->end]--;
 	else if (diff_rules_is_receive(calls->operation.kind))
 		calls->connection->nr_receiving[calls->end]--;
 	else if (calls->operation.kind != DIFF_FORK_SEND)
+		return;
+	if (calls->connection->is_datagram)
 		return;
 	for (side = 0; side < DIFF_NR_SIDES; side++) {
 		call = &calls[side];
@@ -111,7 +104,8 @@ static void count_end(const struct diff_call *calls)
 		else
 			count = &call->connection->sent[call->end][side];
 		if (call->result.value > 0 && diff_rules_moves(call))
-			*count += (uint64_t)call->result.value;
+			*count += (uint64_t)(call->result.value +
+					     call->result.nr_passed);
 	}
 }
 
@@ -132,6 +126,10 @@ static bool slot_take(struct play *play, const struct diff_call *calls, int to)
 		slot->fd[side] = calls[side].result.fd;
 	if (operation->kind == DIFF_SOCKET)
 		slot->family = operation->argument[1];
+	if (operation->kind == DIFF_DATAGRAM) {
+		slot->connection = diff_connection_add(world);
+		slot->connection->is_datagram = true;
+	}
 	if (operation->kind != DIFF_ACCEPT)
 		return true;
 	slot->end = 1;
@@ -158,9 +156,11 @@ static bool play_learn(struct play *play, const struct diff_call *calls)
 	struct diff_world *world = &play->world;
 	int first = operation->argument[0];
 	bool is_good = calls->result.value >= 0;
+	bool is_datagram = calls->connection && calls->connection->is_datagram;
 
 	switch ((int)operation->kind) {
 	case DIFF_SOCKET:
+	case DIFF_DATAGRAM:
 		return !is_good || slot_take(play, calls, first);
 	case DIFF_ACCEPT:
 		world->slots[operation->argument[1]].is_promised = false;
@@ -175,7 +175,7 @@ static bool play_learn(struct play *play, const struct diff_call *calls)
 		return true;
 	case DIFF_CONNECT:
 	case DIFF_CONNECT_PORT:
-		if (is_good)
+		if (is_good && !is_datagram)
 			play->tally->nr_connections++;
 		/* Of the last connection there may be something to read. */
 		if (!is_good && calls->result.error != EINPROGRESS &&
@@ -186,7 +186,7 @@ static bool play_learn(struct play *play, const struct diff_call *calls)
 						calls->connection->before);
 		return true;
 	case DIFF_DISCONNECT:
-		if (is_good)
+		if (is_good && !is_datagram)
 			diff_rules_set_connection(world, first, NULL);
 		return true;
 	default:
@@ -264,7 +264,7 @@ static struct diff_pair *idle_pair(struct play *play)
 	return NULL;
 }
 
-static bool play_blocking(struct play *play, const struct diff_call *calls)
+static bool play_blocking(struct play *play, struct diff_call *calls)
 {
 	struct diff_pair *pair = idle_pair(play);
 
@@ -347,32 +347,6 @@ static bool play_signal(struct play *play, int number)
 	return true;
 }
 
-static bool play_sigio_wait(struct play *play)
-{
-	long end = diff_milliseconds() + SIGIO_MS;
-	bool left, right;
-
-	do {
-		left = atomic_load(&signals[DIFF_LEFT]);
-		right = atomic_load(&signals[DIFF_RIGHT]);
-		if (left == right)
-			break;
-		usleep(1000);
-	} while (diff_milliseconds() < end);
-	atomic_store(&signals[DIFF_LEFT], false);
-	atomic_store(&signals[DIFF_RIGHT], false);
-	/*
-	 * A circuit asks for a bell and takes what it can without. So it tells
-	 * neither of data that was taken before the bell was heard, nor of more
-	 * where some lay when O_ASYNC was set: doc/socket-semantics.md.
-	 */
-	if (left == right || (play->world.has_circuits && right))
-		return true;
-	snprintf(play->message, DIFF_MESSAGE_BYTES, "a signal on the %s only",
-		 left ? "left" : "right");
-	return false;
-}
-
 /* A child has all descriptors until it is told to end. */
 static bool play_holder(struct play *play, bool is_begin)
 {
@@ -415,7 +389,8 @@ static bool play_operation(struct play *play,
 		return play_signal(play, operation->argument[0] ? SIGUSR2 :
 								  SIGUSR1);
 	case DIFF_SIGIO_WAIT:
-		return play_sigio_wait(play);
+		return diff_signals_agree(play->world.has_circuits,
+					  play->message);
 	}
 	diff_rules_prepare(&play->world, operation);
 	calls_make(&play->world, operation, calls);
@@ -474,7 +449,7 @@ bool diff_play(const struct diff_sequence *sequence, const int *protocols,
 	char *end = ret_message;
 	unsigned int i;
 
-	catch_signals();
+	diff_signals_catch();
 	if (diff_world_open(&play.world, protocols, first_port)) {
 		perror("diff_sockets");
 		exit(2);

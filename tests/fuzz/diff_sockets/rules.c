@@ -5,15 +5,26 @@
  *
  * - a second call that moves data on an end while one waits there, for which of
  *   them gets what is chance
+ * - poll() that waits, and another call that does, on one socket: if the other
+ *   is the first to run poll() finds nothing and waits on
  * - receiving while a buffer is full: their sizes differ. DRAIN empties it
  * - several messages in one call to somebody who waits for the first, or will
  *   reset: how many get through is chance
- * - a port that had a connection: TCP keeps it in TIME_WAIT, circuits do not
+ * - a port that had a connection: TCP's connections have it, those in TIME_WAIT,
+ *   too, circuits do not
  * - a connect() to ::1 after one to ::ffff:127.0.0.1: TCP keeps to IPv4's
  *   functions then, and its SYN reaches nobody
- * - TCP_USER_TIMEOUT so short that a full buffer lasts longer; small buffers
+ * - TCP_USER_TIMEOUT so short that a full buffer lasts longer; small buffers;
+ *   TCP_NOTSENT_LOWAT, for which TCP counts what its numbers are by chance once
+ *   a socket was disconnected
  * - a socket that connects to itself, and two of one name to one other: TCP
  *   knows simultaneous opens and looks for such pairs, circuits do not
+ * - shutdown() while TCP's last FIN waits behind a full buffer: the circuit's
+ *   is seen at once, and nothing is connected any more
+ * - urgent bytes while a buffer is full, or several in one call: which of them
+ *   is marked when the receiver looks is chance. splice() of a stream that has
+ *   had some: TCP stops before them and says 0, a circuit passes over them. To
+ *   who has shut down reading: TCP marks them before it resets
  *
  * What follows from a circuit's nature stands in doc/socket-semantics.md.
  */
@@ -21,6 +32,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include "datagram.h"
 #include "rules.h"
 
 /**
@@ -63,14 +75,8 @@ bool diff_rules_moves(const struct diff_call *call)
 		 (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE));
 }
 
-/**
- * diff_rules_may_block - whether a call needs a thread of its own
- * @call: on either side
- */
-bool diff_rules_may_block(const struct diff_call *call)
+static bool call_waits(const struct diff_operation *operation, int fd)
 {
-	const struct diff_operation *operation = &call->operation;
-
 	switch ((int)operation->kind) {
 	case DIFF_POLL:
 		return operation->argument[2] != 0;
@@ -83,10 +89,41 @@ bool diff_rules_may_block(const struct diff_call *call)
 	case DIFF_SPLICE_OUT:
 	case DIFF_SENDFILE:
 		return !(flags_of(operation) & MSG_DONTWAIT) &&
-		       !(fcntl(call->fd, F_GETFL) & O_NONBLOCK);
+		       !(fcntl(fd, F_GETFL) & O_NONBLOCK);
 	default:
 		return false;
 	}
+}
+
+/**
+ * diff_rules_may_block - whether a call needs a thread of its own
+ * @call: on either side
+ */
+bool diff_rules_may_block(const struct diff_call *call)
+{
+	return call_waits(&call->operation, call->fd);
+}
+
+static bool waits_for_turns(const struct diff_world *world,
+			    const struct diff_operation *operation)
+{
+	const struct diff_slot *slot = &world->slots[operation->argument[0]];
+
+	return call_waits(operation, slot->fd[DIFF_RIGHT]) &&
+	       (operation->kind == DIFF_POLL ?
+		world->nr_others_waiting[slot->socket] :
+		world->nr_polls_waiting[slot->socket]);
+}
+
+static bool is_datagram(const struct diff_world *world,
+			const struct diff_operation *operation)
+{
+	const struct diff_slot *slot;
+
+	if (!diff_slot_is_open(world, operation->argument[0]))
+		return false;
+	slot = &world->slots[operation->argument[0]];
+	return slot->connection && slot->connection->is_datagram;
 }
 
 /**
@@ -99,7 +136,7 @@ bool diff_rules_may_block(const struct diff_call *call)
 bool diff_rules_is_refused(const struct diff_world *world,
 			   const struct diff_operation *operation)
 {
-	if (!world->has_circuits)
+	if (!world->has_circuits || is_datagram(world, operation))
 		return false;
 	return operation->kind == DIFF_SET &&
 	       diff_option_is_refused(operation->argument[1]);
@@ -127,6 +164,13 @@ static bool is_calm(const struct diff_world *world, int sender)
 			       POLLRDHUP);
 }
 
+/* Whether the other end has shut down reading, or is over. */
+static bool is_deaf(const struct diff_world *world, int sender)
+{
+	return diff_rules_other_end(world, sender) >= 0 &&
+	       !is_calm(world, sender);
+}
+
 static bool send_makes_sense(const struct diff_world *world,
 			     const struct diff_operation *operation)
 {
@@ -144,6 +188,12 @@ static bool send_makes_sense(const struct diff_world *world,
 		       !(fcntl(slot->fd[DIFF_RIGHT], F_GETFL) & O_NONBLOCK);
 	if (operation->kind == DIFF_SEND && operation->argument[3] == 5 &&
 	    !is_calm(world, operation->argument[0]))
+		return false;
+	if (flags_of(operation) & MSG_OOB &&
+	    (operation->argument[3] == 5 || connection->is_full[slot->end] ||
+	     connection->nr_splicing[!slot->end] ||
+	     is_deaf(world, operation->argument[0]) ||
+	     connection->nr_urgent[slot->end] == DIFF_MAX_URGENT))
 		return false;
 	if (operation->kind == DIFF_FILL)
 		return true;
@@ -165,8 +215,23 @@ static bool receive_makes_sense(const struct diff_world *world,
 		return operation->kind != DIFF_DRAIN;
 	if (slot->connection->nr_receiving[slot->end])
 		return false;
+	if (operation->kind == DIFF_SPLICE_OUT &&
+	    slot->connection->nr_urgent[!slot->end])
+		return false;
+	/* How many are passed over by what drops them is not to be seen. */
+	if (flags_of(operation) & MSG_TRUNC && !(flags_of(operation) & MSG_PEEK)
+	    && slot->connection->nr_urgent[!slot->end])
+		return false;
 	return operation->kind == DIFF_DRAIN ||
 	       diff_is_even(slot, !slot->end);
+}
+
+/* Of both directions TCP's last FIN, behind a full buffer perhaps. */
+static bool is_fin_on_its_way(const struct diff_slot *slot)
+{
+	int state = state_of(slot->fd[DIFF_RIGHT]);
+
+	return state == TCP_CLOSING || state == TCP_LAST_ACK;
 }
 
 /* Whether somebody else has the name that this one would connect from. */
@@ -220,6 +285,7 @@ bool diff_rules_makes_sense(const struct diff_world *world,
 
 	switch ((int)operation->kind) {
 	case DIFF_SOCKET:
+	case DIFF_DATAGRAM:
 		return first >= 0 && first < DIFF_NR_SLOTS &&
 		       !diff_slot_is_open(world, first) &&
 		       !world->slots[first].is_promised;
@@ -231,22 +297,37 @@ bool diff_rules_makes_sense(const struct diff_world *world,
 	case DIFF_SIGIO_WAIT:
 		return true;
 	}
-	if (!diff_slot_is_open(world, first))
+	if (!diff_slot_is_open(world, first) ||
+	    waits_for_turns(world, operation))
 		return false;
 	switch ((int)operation->kind) {
 	case DIFF_ACCEPT:
 	case DIFF_DUP:
 	case DIFF_PASS:
 		return is_new;
+	}
+	if (is_datagram(world, operation))
+		return diff_datagram_makes_sense(world, operation);
+	switch ((int)operation->kind) {
+	case DIFF_SEND_TO:
+	case DIFF_SEND_PARTS:
+		return false;
 	case DIFF_SET:
 		return !diff_option_is_narrow(second, operation->argument[2]);
 	case DIFF_BIND:
 		return operation->argument[2] < 0 ||
-		       !world->is_port_used[operation->argument[2] %
-					    DIFF_NR_PORTS];
+		       !world->is_port_used[
+				world->places[DIFF_RIGHT].first_port +
+				operation->argument[2] % DIFF_NR_PORTS];
+	case DIFF_LISTEN:
+		return state_of(world->slots[first].fd[DIFF_RIGHT]) ==
+		       TCP_LISTEN || !world->is_port_used[diff_port_of(
+			world->slots[first].fd[DIFF_RIGHT], false)];
 	case DIFF_CONNECT:
 	case DIFF_CONNECT_PORT:
 		return connect_makes_sense(world, operation);
+	case DIFF_SHUTDOWN:
+		return !is_fin_on_its_way(&world->slots[first]);
 	case DIFF_SEND:
 	case DIFF_SPLICE_IN:
 	case DIFF_SENDFILE:
@@ -282,15 +363,6 @@ void diff_rules_set_connection(struct diff_world *world, int slot,
 	}
 }
 
-/* Ports of our own that a connection will have. */
-static void note_port(struct diff_world *world, unsigned int port)
-{
-	unsigned int first = world->places[DIFF_RIGHT].first_port;
-
-	if (port >= first && port < first + DIFF_NR_PORTS)
-		world->is_port_used[port - first] = true;
-}
-
 /**
  * diff_rules_prepare - what must be known before an operation is played
  * @world: at rest
@@ -303,14 +375,20 @@ void diff_rules_prepare(struct diff_world *world,
 	struct diff_connection *connection = slot->connection;
 	unsigned int side, i;
 
+	if (is_datagram(world, operation)) {
+		diff_datagram_prepare(world, operation);
+		return;
+	}
 	switch ((int)operation->kind) {
 	case DIFF_CONNECT:
-		note_port(world, diff_port_of(
+		world->is_port_used[diff_port_of(
 			world->slots[operation->argument[1]].fd[DIFF_RIGHT],
-			false));
+			false)] = true;
 		/* fall through */
 	case DIFF_CONNECT_PORT:
-		note_port(world, diff_port_of(slot->fd[DIFF_RIGHT], false));
+		world->is_port_used[diff_port_of(slot->fd[DIFF_RIGHT],
+						 false)] = true;
+		world->is_port_used[0] = false;
 		for (i = 0; operation->argument[2] == 2 && i < DIFF_NR_SLOTS;
 		     i++)
 			if (world->slots[i].socket == slot->socket)
@@ -320,6 +398,15 @@ void diff_rules_prepare(struct diff_world *world,
 		diff_rules_set_connection(world, operation->argument[0],
 					  diff_connection_add(world));
 		slot->connection->before = connection;
+		break;
+	case DIFF_SEND:
+		/* Before it is sent: somebody may wait for it. */
+		if (connection && flags_of(operation) & MSG_OOB &&
+		    operation->argument[1] > 0)
+			connection->urgent[slot->end][
+				connection->nr_urgent[slot->end]++] =
+				connection->sent[slot->end][DIFF_RIGHT] +
+				(unsigned int)operation->argument[1] - 1;
 		break;
 	case DIFF_FILL:
 	case DIFF_DRAIN:

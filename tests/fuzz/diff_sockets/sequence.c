@@ -47,6 +47,9 @@ static const struct {
 	[DIFF_INTERRUPT] = { "interrupt", 1 },	/* 1: calls are restarted */
 	[DIFF_SIGIO] = { "sigio", 2 },		/* slot on */
 	[DIFF_SIGIO_WAIT] = { "sigio_wait", 0 },
+	[DIFF_DATAGRAM] = { "datagram", 3 },	/* slot 4|6 nonblocking */
+	[DIFF_SEND_TO] = { "send_to", 4 },	/* slot bytes to-slot address */
+	[DIFF_SEND_PARTS] = { "send_parts", 3 },	/* slot bytes of-each */
 };
 
 /**

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "actor.h"
+#include "datagram.h"
 
 /* Of one call; a full buffer is made of many. */
 #define MAX_BYTES	(4U << 20)
@@ -49,8 +50,15 @@ static size_t chunk_of(const struct diff_call *call)
 	return bytes > CHUNK_BYTES ? CHUNK_BYTES : bytes;
 }
 
+static bool is_datagram(const struct diff_call *call)
+{
+	return call->connection && call->connection->is_datagram;
+}
+
 static uint64_t sent_before(const struct diff_call *call)
 {
+	if (is_datagram(call))
+		return call->number;
 	return call->connection ?
 	       call->connection->sent[call->end][call->side] : 0;
 }
@@ -64,15 +72,29 @@ static void pattern_fill(const struct diff_call *call, uint64_t offset,
 		data[i] = diff_byte(call->connection, call->end, offset + i);
 }
 
+/*
+ * Neighbours in a stream differ, so it is certain which urgent bytes have been
+ * passed over.
+ */
 static void pattern_check(struct diff_call *call, uint64_t offset,
 			  const unsigned char *data, long bytes)
 {
+	const struct diff_connection *connection = call->connection;
 	long i;
 
-	for (i = 0; call->connection && i < bytes; i++)
-		if (data[i] != diff_byte(call->connection, !call->end,
-					 offset + (uint64_t)i))
+	if (is_datagram(call)) {
+		call->result.detail[2] = bytes <= 0 ? 0 :
+			diff_datagram_digest(data, (size_t)bytes);
+		return;
+	}
+	for (i = 0; connection && i < bytes; i++, offset++) {
+		for (; diff_is_urgent(connection, !call->end, offset) &&
+		     data[i] != diff_byte(connection, !call->end, offset);
+		     offset++)
+			call->result.nr_passed++;
+		if (data[i] != diff_byte(connection, !call->end, offset))
 			call->result.is_wrong = true;
+	}
 }
 
 /* Parts of different sizes, one of them empty if there is little. */
@@ -154,6 +176,21 @@ static void call_send(struct diff_call *call)
 	free(data);
 }
 
+/* Two of them do not lie side by side: of what is between nothing is said. */
+static void datagram_note(struct diff_call *call, const unsigned char *data,
+			  long bytes, const struct sockaddr_storage *name)
+{
+	size_t room = bytes_of(call);
+
+	if (bytes < 0)
+		return;
+	if (call->operation.argument[3] != 5)
+		pattern_check(call, 0, data,
+			      (size_t)bytes < room ? bytes : (long)room);
+	call->result.detail[3] = diff_datagram_sender(call, name,
+		(socklen_t)call->result.detail[1]);
+}
+
 static void call_receive(struct diff_call *call)
 {
 	uint64_t offset = call->connection ?
@@ -161,7 +198,7 @@ static void call_receive(struct diff_call *call)
 	int flags = call->operation.argument[2];
 	size_t bytes = bytes_of(call);
 	unsigned char *data = buffer_make(bytes);
-	struct sockaddr_storage name;
+	struct sockaddr_storage name = { 0 };
 	socklen_t name_bytes = sizeof(name);
 	struct iovec parts[PIECES];
 	struct msghdr msg = {
@@ -198,8 +235,12 @@ static void call_receive(struct diff_call *call)
 	}
 	diff_call_return(call, n);
 	/* MSG_TRUNC drops what it counts, MSG_OOB is outside of the stream. */
-	if (!(flags & (MSG_TRUNC | MSG_OOB | MSG_ERRQUEUE)))
+	if (is_datagram(call))
+		datagram_note(call, data, n, &name);
+	else if (!(flags & (MSG_TRUNC | MSG_OOB | MSG_ERRQUEUE)))
 		pattern_check(call, offset, data, n);
+	else if (flags & MSG_OOB && n > 0)
+		call->result.detail[2] = data[0];
 	free(data);
 }
 
@@ -336,7 +377,7 @@ static void call_drain(struct diff_call *call)
 	long end = diff_milliseconds() + DRAIN_MS, n = 0;
 
 	while (diff_milliseconds() < end) {
-		if (*received >= connection->sent[!call->end][call->side] &&
+		if (diff_is_drained(connection, !call->end, call->side) &&
 		    !poll(&poller, 1, connection->nr_sending[!call->end] ?
 				      QUIET_MS : 0))
 			break;
@@ -348,11 +389,12 @@ static void call_drain(struct diff_call *call)
 		}
 		if (n <= 0)
 			break;
+		call->result.nr_passed = 0;
 		pattern_check(call, *received, data, n);
-		*received += (uint64_t)n;
+		*received += (uint64_t)(n + call->result.nr_passed);
 		n = 0;
 	}
-	if (n >= 0 && *received < connection->sent[!call->end][call->side])
+	if (n >= 0 && !diff_is_drained(connection, !call->end, call->side))
 		n = 1;	/* an end before all was there, or too slow */
 	diff_call_return(call, n);
 }
@@ -386,7 +428,10 @@ void diff_call_transfer(struct diff_call *call)
 		call_fill(call);
 		break;
 	case DIFF_DRAIN:
-		call_drain(call);
+		if (is_datagram(call))
+			diff_datagram_drain(call);
+		else
+			call_drain(call);
 		break;
 	}
 }

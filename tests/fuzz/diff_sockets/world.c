@@ -86,6 +86,8 @@ bool diff_is_even(const struct diff_slot *slot, unsigned int direction)
 {
 	const struct diff_connection *connection = slot->connection;
 
+	if (connection && connection->is_datagram)
+		return direction == slot->end || !connection->is_mixed;
 	return !connection ||
 	       (!connection->nr_sending[direction] &&
 		diff_available(connection, direction, DIFF_LEFT) ==
@@ -140,7 +142,7 @@ struct diff_connection *diff_connection_find(struct diff_world *world,
 	for (i = 0; i < DIFF_NR_SLOTS; i++) {
 		slot = &world->slots[i];
 		if (slot->fd[side] >= 0 && slot->connection && !slot->end &&
-		    !slot->connection->client_port[side])
+		    !slot->connection->is_datagram && !slot->connection->client_port[side])
 			slot->connection->client_port[side] =
 				(uint16_t)diff_port_of(slot->fd[side], false);
 	}
@@ -149,6 +151,40 @@ struct diff_connection *diff_connection_find(struct diff_world *world,
 		    world->connections[i].client_port[side] == port)
 			return &world->connections[i];
 	return NULL;
+}
+
+/**
+ * diff_is_urgent - whether a byte of a stream may be read out of band
+ * @connection: which
+ * @direction: the end that sends
+ * @offset: from the stream's beginning
+ */
+bool diff_is_urgent(const struct diff_connection *connection,
+		    unsigned int direction, uint64_t offset)
+{
+	unsigned int i;
+
+	for (i = 0; i < connection->nr_urgent[direction]; i++)
+		if (connection->urgent[direction][i] == offset)
+			return true;
+	return false;
+}
+
+/**
+ * diff_is_drained - whether nothing is left that must be read in its place
+ * @connection: which
+ * @direction: the end that sends
+ * @side: in which world
+ */
+bool diff_is_drained(const struct diff_connection *connection,
+		     unsigned int direction, enum diff_side side)
+{
+	uint64_t at = connection->received[direction][side];
+
+	while (at < connection->sent[direction][side] &&
+	       diff_is_urgent(connection, direction, at))
+		at++;
+	return at >= connection->sent[direction][side];
 }
 
 /**

@@ -15,6 +15,9 @@
 /* More than that under way might fill a buffer on one side only. */
 #define DIFF_MAX_UNDER_WAY	16384
 
+/* Positions of urgent bytes that a stream remembers. */
+#define DIFF_MAX_URGENT		16
+
 /* The thing under test, and what says what is right. */
 enum diff_side { DIFF_LEFT, DIFF_RIGHT };
 
@@ -28,10 +31,20 @@ struct diff_connection {
 	uint16_t client_port[DIFF_NR_SIDES];
 	uint64_t sent[2][DIFF_NR_SIDES];
 	uint64_t received[2][DIFF_NR_SIDES];
+	/* Where in the stream, by direction; they may be passed over. */
+	uint64_t urgent[2][DIFF_MAX_URGENT];
+	unsigned int nr_urgent[2];
 	unsigned int nr_sending[2];	/* calls that may block, by end */
 	unsigned int nr_receiving[2];
+	unsigned int nr_splicing[2];	/* of these */
 	bool is_full[2];	/* by direction */
 	struct diff_connection *before;	/* of the socket that connects */
+
+	/* A datagram socket's own, however it is connected; its end is 0. */
+	bool is_datagram;
+	bool is_mixed;		/* of several flows waits something */
+	unsigned int flow;	/* of which something came last */
+	unsigned int nr_names;	/* that it has had */
 };
 
 /*
@@ -62,8 +75,11 @@ struct diff_world {
 	struct diff_place places[DIFF_NR_SIDES];
 	struct diff_slot slots[DIFF_NR_SLOTS];
 	struct diff_connection connections[DIFF_MAX_OPERATIONS];
-	unsigned int nr_connections, nr_sockets;
-	bool is_port_used[DIFF_NR_PORTS];	/* TIME_WAIT may hold it */
+	unsigned int nr_connections, nr_sockets, nr_datagrams;
+	bool is_port_used[65536];	/* right: TIME_WAIT may hold it */
+	/* Calls in threads of their own, by socket. */
+	unsigned int nr_polls_waiting[DIFF_MAX_OPERATIONS + 1];
+	unsigned int nr_others_waiting[DIFF_MAX_OPERATIONS + 1];
 	bool has_circuits;	/* on the left */
 	pid_t holder;		/* a child that keeps the descriptors */
 	int holder_pipe;
@@ -79,6 +95,10 @@ struct diff_connection *diff_connection_add(struct diff_world *world);
 struct diff_connection *diff_connection_find(struct diff_world *world,
 					     enum diff_side side, int fd);
 unsigned int diff_port_of(int fd, bool of_peer);
+bool diff_is_urgent(const struct diff_connection *connection,
+		    unsigned int direction, uint64_t offset);
+bool diff_is_drained(const struct diff_connection *connection,
+		     unsigned int direction, enum diff_side side);
 unsigned char diff_byte(const struct diff_connection *connection,
 			unsigned int direction, uint64_t offset);
 
