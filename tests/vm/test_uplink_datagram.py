@@ -143,7 +143,8 @@ len(names)
 """) == 1
     assert client.run("sorted(int(c.recv(10)) for _ in range(200))") == \
         list(range(200))
-    assert world.nr_sockets() == before
+    # Fewer if an earlier case's were among them.
+    assert world.nr_sockets() <= before
 
 
 @one_family
