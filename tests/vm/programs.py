@@ -15,7 +15,8 @@ def url(server, family, port, path="file"):
 
 
 def serve(end, port, *command, is_datagram=False):
-    """Start a program at an end and wait until it has its port."""
+    """Start a program at an end and wait until it has its port: on a busy
+    machine an emulated guest needs half a minute to start a Python."""
     sockets = "-Hlun" if is_datagram else "-Hltn"
     end.run(f"process = start(*{command!r})", 40)
     end.run(f"""
@@ -23,8 +24,8 @@ def up():
     if process.poll() is not None:
         raise RuntimeError(output(process))
     return program("ss", "{sockets}", "sport", "=", ":{port}")[1].strip()
-eventually(up, 30)
-""", 40)
+eventually(up, 60)
+""", 70)
 
 
 def shell(end, command, timeout=40):
