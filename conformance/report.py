@@ -17,6 +17,8 @@ are right. The module's counters say what the connections of the second run
 were: circuits, or TCP and why.
 
 """
+# Where the part of doc/conformance.md begins that stays as it is.
+BY_HAND = "## Applications"
 TITLES = ("suite", "tests that pass on TCP", "on circuits, too", "kept",
           "known differences", "unexplained", "circuits", "fallbacks",
           "date")
@@ -103,8 +105,14 @@ def causes(row):
         yield f"- {names} ({kind}): {' '.join(cause.split())}"
 
 
+def keep_by_hand(new, old):
+    """A new doc/conformance.md with what people wrote at the old one's end."""
+    begin = old.find(f"\n{BY_HAND}\n")
+    return new if begin < 0 else new + old[begin:]
+
+
 def table(rows):
-    """The whole of doc/conformance.md."""
+    """doc/conformance.md, but for what is written by hand."""
     lines = [*lines_of_table(rows)]
     for row in rows:
         lines += ["", f"## {row['title']}", ""]

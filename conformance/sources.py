@@ -35,7 +35,8 @@ def build(directory):
     shutil.rmtree(WORK, ignore_errors=True)
     (WORK / "packages").mkdir(parents=True)
     (WORK / "disk").mkdir()
-    download(WORK / "packages")
+    buildtree.ensure()
+    download(WORK / "packages", SOURCES, BINARIES)
     for script in sorted(SCRIPTS.glob("*.sh")):
         target = WORK / "disk" / script.stem
         target.mkdir()
@@ -70,20 +71,22 @@ def run(command, **options):
                                f"{(done.stderr or done.stdout)[-500:]}")
 
 
-def download(target):
-    """The packages above, of Debian 13, by an apt with lists of its own."""
-    lists, mirror = WORK / "lists", deps.mirror()
+def download(target, sources, binaries=()):
+    """Packages of Debian 13, by an apt with lists of its own, which lie beside
+    target."""
+    lists, mirror = target.parent / "lists", deps.mirror()
     (lists / "partial").mkdir(parents=True)
-    (WORK / "sources.list").write_text("".join(
+    (target.parent / "sources.list").write_text("".join(
         f"{kind} [signed-by={deps.KEYRING}] {mirror} {tree.SUITE} main\n"
         for kind in ("deb", "deb-src")))
     options = [f"-o{option}" for option in (
-        f"Dir::Etc::sourcelist={WORK}/sources.list",
+        f"Dir::Etc::sourcelist={target.parent}/sources.list",
         "Dir::Etc::sourceparts=-", f"Dir::State::lists={lists}",
         "APT::Sandbox::User=root", *deps.proxy_options())]
     environment = dict(os.environ, LC_ALL="C.UTF-8")
-    buildtree.ensure()
-    for command in (["update"], ["source", "--tar-only", *SOURCES],
-                    ["download", *BINARIES]):
+    commands = [["update"], ["source", "--tar-only", *sources]]
+    if binaries:
+        commands.append(["download", *binaries])
+    for command in commands:
         run(["apt-get", "-q", *options, *command], cwd=target,
             env=environment)

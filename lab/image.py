@@ -19,11 +19,11 @@ from lab.cpio import Archive
 from lab.report import LabError
 
 PACKAGES = """
-    bind9-dnsutils bpftool busybox-static ca-certificates curl dnsmasq-base ethtool iperf3 iproute2 iputils-ping kmod
+    bind9-dnsutils bpftool busybox-static ca-certificates curl dnsmasq-base ethtool haproxy iperf3 iproute2 iputils-ping kmod
     less libbpf1 libelf1t64 libmnl0 linux-headers-amd64 linux-image-amd64
     netcat-openbsd netperf ngtcp2-client ngtcp2-server nginx openssh-client openssh-server openssl procps psmisc python3
-    qemu-guest-agent redis-server redis-tools socat sockperf strace
-    systemd-sysv udev wrk
+    qemu-guest-agent redis-server redis-tools rsync socat sockperf strace
+    systemd-sysv tcl udev wrk
 """.split()
 
 # What the initramfs loads: the rest waits for whoever wants it. virtio_net is

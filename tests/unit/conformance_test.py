@@ -133,6 +133,13 @@ class Comparison(unittest.TestCase):
         self.assertEqual(report.percent(9999.9 / 10000), "99.99 %")
         self.assertEqual(report.percent(1.0), "100 %")
 
+    def test_what_is_written_by_hand_stays(self):
+        ours = f"\n{report.BY_HAND}\n\nSeen.\n"
+        self.assertEqual(report.keep_by_hand("# New\n", "# Old\n" + ours),
+                         "# New\n" + ours)
+        self.assertEqual(report.keep_by_hand("# New\n", "# Old\n"),
+                         "# New\n")
+
 
 class List(unittest.TestCase):
     def load(self, text):

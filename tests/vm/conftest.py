@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Modes of the cases, and what every case must leave behind.
 
-A case that takes `server` and `client` runs for each address family with the
-two ends in two VMs (remote), and with both in one (local). `listener` and `joined`
+A case that takes `server` and `client` runs for each address family, and with
+the two ends in two VMs (remote) and both in one (local). `listener` and `joined`
 give it what most cases begin with.
 """
 
@@ -29,7 +29,10 @@ def pytest_configure(config):
             "own_proof: the case itself proves which sockets are circuits",
             "remote: only with the ends in two VMs",
             "one_family: only IPv4",
+            "any_family: IPv6 only with --long",
             "inet6: only IPv6",
+            "of_names: of names and connecting, so in both families between "
+            "two VMs, too",
             "circuit: only over circuits, TCP has nothing like it",
             "long: only with --long",
             "uplink: in the guests of the uplink, see uplinkworld.py"):
@@ -42,16 +45,22 @@ def pytest_generate_tests(metafunc):
 
     if "family" not in metafunc.fixturenames:
         return
-    families = ["inet"] if has("one_family") else \
-        ["inet6"] if has("inet6") else FAMILIES
-    modes = [(family, "remote") for family in families]
-    # What connects nothing is the same in one VM and in two; and within a VM
-    # the families differ no more than between two, so the second is for
-    # --long.
-    if not has("remote") and not has("no_circuit"):
-        long = metafunc.config.getoption("--long")
-        modes += [(family, "local")
-                  for family in (families if long else families[:1])]
+    long = metafunc.config.getoption("--long")
+    families = ["inet6"] if has("inet6") else \
+        ["inet"] if has("one_family") or has("any_family") and not long else \
+        FAMILIES
+    # What connects nothing is the same in one VM and in two.
+    places = ["remote"] if has("remote") or has("no_circuit") else \
+        ["remote", "local"]
+    modes = [(family, place) for place in places for family in families]
+    # Within a VM the families differ no more than between two; and what a
+    # connection does, once it is made, has nothing of the family in it. So
+    # for every day each family and each place is there once, and all four
+    # only for --long, or where the case is of names and of connecting.
+    if len(modes) == 4 and not long:
+        modes.remove(("inet6", "local"))
+        if not has("of_names"):
+            modes = [("inet", "remote"), ("inet6", "local")]
     if "place" in metafunc.fixturenames:
         metafunc.parametrize("family, place", modes,
                              ids=["-".join(mode) for mode in modes])
@@ -66,7 +75,7 @@ def pytest_collection_modifyitems(config, items):
     have guests of their own, after all others.
     """
     rough = ("test_switch.py", "test_hostile.py", "test_datagram_hostile.py",
-             "test_death.py", "test_datagram_death.py",
+             "test_datagram_death.py", "test_death.py",
              "test_uplink_death.py")
     items.sort(key=lambda item: (
         item.get_closest_marker("uplink") is not None,

@@ -43,9 +43,25 @@ def payload(number, size):
     return (number.to_bytes(4, "big") + pattern(size, number % 7))[:size]
 
 
-def take(sock, count, size=70000):
-    """Receive so many; return a digest of all, boundaries included."""
-    return digest_of(sock.recv(size) for _ in range(count))
+def take(sock, count, size=70000, step=0):
+    """Receive so many; return a digest of all, boundaries included. With a
+    step, tell who sends after each so many, see steadily()."""
+    def taken():
+        for number in range(1, count + 1):
+            data, name = sock.recvfrom(size)
+            if step and number % step == 0:
+                sock.sendto(b"go on", name)
+            yield data
+    return digest_of(taken())
+
+
+def steadily(sock, datagrams, step):
+    """Send them no faster than they are taken; yield each."""
+    for number, data in enumerate(datagrams, 1):
+        sock.send(data)
+        yield data
+        if number % step == 0:
+            sock.recv(100)
 
 
 def digest_of(datagrams):

@@ -21,6 +21,7 @@ import ast
 import ctypes
 import errno
 import fcntl
+import functools
 import gc
 import hashlib
 import json
@@ -45,11 +46,26 @@ SYS_FUTEX = "202"
 
 # --------------------------------------------------------------- for the cases
 
+BLOCK_BYTES = 65520
+
+
+@functools.lru_cache(maxsize=32)
+def block(seed, size):
+    return random.Random(seed).randbytes(size)
+
+
 def pattern(size, seed=0):
     """Bytes that show loss, repetition and reordering."""
-    block = random.Random(seed).randbytes(65521)
-    count = size // (len(block) + 8) + 1
-    return b"".join(index.to_bytes(8, "big") + block
+    if size < BLOCK_BYTES:
+        # An emulated processor needs its time for each: no more than asked,
+        # but not a block for each size. A shorter one is how a longer begins.
+        made = 64
+        while made < size:
+            made *= 2
+        return (bytes(8) + block(seed, min(made, BLOCK_BYTES)))[:size]
+    whole = block(seed, BLOCK_BYTES)
+    count = size // (len(whole) + 8) + 1
+    return b"".join(index.to_bytes(8, "big") + whole
                     for index in range(count))[:size]
 
 
@@ -355,19 +371,25 @@ class Task:
         return "blocked"
 
 
+@functools.cache
+def names():
+    """What a case's code finds: constants, modules, and the helpers."""
+    found = {"__name__": "case"}
+    for source in (errno, select, signal, socket, termios):
+        for name in dir(source):
+            if name.isupper() or name[:1].isupper() and "_" in name:
+                found[name] = getattr(source, name)
+    found.update({name: value for name, value in globals().items()
+                  if not name.startswith("_")})
+    return found
+
+
 class Worker:
     """One process per case: reads requests from its pipe, answers there."""
 
     def __init__(self, pipe):
         self.pipe = pipe
-        self.namespace = {"__name__": "case"}
-        for source in (errno, select, signal, socket, termios):
-            for name in dir(source):
-                if name.isupper() or name[:1].isupper() and "_" in name:
-                    self.namespace[name] = getattr(source, name)
-        self.namespace.update(
-            {name: value for name, value in globals().items()
-             if not name.startswith("_")})
+        self.namespace = dict(names())
         # The helpers see the case's FAMILY, SERVER and PORT as globals.
         self.tasks = []
 
@@ -450,6 +472,7 @@ class Keeper:
         self.port, self.log, self.buffer = port, log, bytearray()
         self.pipe, self.pending = None, None
         self.spare, self.spare_pipe = None, None
+        self.is_used = False
         # Orphans of the worker become ours, so that none survives a case.
         libc.prctl(36, 1, 0, 0, 0)
 
@@ -525,8 +548,12 @@ class Keeper:
         """Requests that the keeper itself answers; None: not one of them."""
         op = request["op"]
         if op == "fresh":
-            stuck = self.kill_all()
-            self.pipe, self.spare = self.spare_pipe, None
+            stuck = []
+            # A worker that was asked nothing is as good as the next.
+            if self.is_used or not self.pipe:
+                stuck = self.kill_all()
+                self.pipe, self.spare = self.spare_pipe, None
+            self.is_used = False
             return {"value": repr({"stuck": stuck, "stats": read_stats(),
                                    "log": self.kernel_log()})}
         if op == "look":
@@ -567,7 +594,7 @@ class Keeper:
             if self.spare is None:
                 self.fork()
             return
-        self.pending = request["id"]
+        self.pending, self.is_used = request["id"], True
         try:
             self.pipe.sendall(line + b"\n")
         except (AttributeError, OSError):
@@ -597,6 +624,9 @@ class Keeper:
         self.write(data)
 
     def main(self):
+        # What each worker would make for itself is made once, before they
+        # are forked: names, and what Python needs to compile.
+        Worker(None).execute("None")
         gc.collect()
         gc.freeze()
         self.fork()

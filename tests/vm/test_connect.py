@@ -7,6 +7,8 @@ from errno import (EAFNOSUPPORT, EALREADY, ECONNREFUSED, ECONNRESET,
 
 import pytest
 
+pytestmark = pytest.mark.of_names
+
 
 def test_connect_and_accept_carry_bytes_both_ways(server, client, joined):
     client.run("c.sendall(b'question')")

@@ -83,18 +83,11 @@ def test_a_datagram_of_a_socket_that_was_closed_at_once_arrives(
 
 
 def test_many_sizes_wrap_around_the_ring(server, client, known):
-    task = server.spawn("take(s, 3000)")
-    sent = client.run(f"""
+    task = server.spawn("take(s, 3000, step=50)")
+    sent = client.run("""
 chosen = random.Random(5)
-total = []
-def made():
-    for number in range(3000):
-        yield payload(number, chosen.randrange(0, 3000))
-def went():
-    for data in made():
-        c.send(data)
-        yield data
-digest_of(went())
+digest_of(steadily(c, (payload(number, chosen.randrange(0, 3000))
+                       for number in range(3000)), 50))
 """, 60)
     assert task.join(30) == sent
 

@@ -76,24 +76,6 @@ def test_a_killed_vm_is_nobody_and_comes_again(deadly, server, client, known):
     assert task.join(15)
 
 
-@pytest.mark.own_proof
-def test_what_is_sent_to_a_killed_vm_is_unreachable(deadly, server, client,
-                                                    known):
-    client.run("c.setsockopt(IPPROTO_IP, IP_RECVERR, 1)")
-    server.vm.kill()
-    server.puppet.sock.close()
-    server.puppet = None
-    client.run("""
-def unreachable():
-    try:
-        c.send(b'x')
-    except OSError as error:
-        return error.errno == EHOSTUNREACH
-eventually(unreachable)
-""")
-    assert client.run("eventually(lambda: stats()['circuits_open'] == 0)")
-
-
 def test_flows_begin_anew_with_the_next_switch(deadly, server, client, known):
     client.run(FLOOD)
     server.run(ANSWER)
@@ -125,20 +107,33 @@ d.send(b'x')
     assert task.join(15)
 
 
-def test_a_peer_that_vanishes_while_it_is_dialled(deadly, server, client,
-                                                  waiting):
-    """Many first datagrams while the peer's VM ends."""
+def test_a_peer_that_vanishes_is_unreachable(deadly, server, client, known):
+    """Many first datagrams, and those of a flow, while the peer's VM ends."""
     client.run("""
-stop = threading.Event()
+import itertools
+c.setsockopt(IPPROTO_IP, IP_RECVERR, 1)
+begun, stop = threading.Event(), threading.Event()
 def begin():
-    while not stop.is_set():
+    for number in itertools.count():
         d = udp()
         try: d.sendto(b'first', target())
         except OSError: pass
         d.close()
+        if number == 20: begun.set()
+        if stop.is_set(): break
 threading.Thread(target=begin, daemon=True).start()
-time.sleep(0.3)
+begun.wait()
 """)
-    deadly.reboot(server)
-    client.run("stop.set(); time.sleep(0.1)")
+    server.vm.kill()
+    server.puppet.sock.close()
+    server.puppet = None
+    client.run("""
+def unreachable():
+    try:
+        c.send(b'x')
+    except OSError as error:
+        return error.errno == EHOSTUNREACH
+eventually(unreachable)
+stop.set()
+""")
     client.run("eventually(lambda: stats()['circuits_open'] == 0, 15)", 30)

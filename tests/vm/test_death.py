@@ -86,11 +86,10 @@ c.close()
 
 # -- VMs and the switch
 
-circuit_only = [pytest.mark.circuit, pytest.mark.remote]
-
-
 def circuit(function):
-    for mark in circuit_only:
+    """What dies takes circuits along whatever their family is."""
+    for mark in (pytest.mark.circuit, pytest.mark.remote,
+                 pytest.mark.any_family):
         function = mark(function)
     return function
 
@@ -107,8 +106,13 @@ def deadly(world, server, client):
 
 @circuit
 @pytest.mark.one_family
-def test_killed_vm_resets_everyone_who_waits_for_it(deadly, server, client,
-                                                    joined, clock):
+def test_killed_vm_resets_who_waits_for_it_and_nobody_else(
+        deadly, server, client, joined, clock):
+    third = deadly.guests[2]
+    third.set(FAMILY=2, SERVER=server.v4, CLIENT=third.v4,
+              PORT=server.run("t = listen(); port_of(t)"))
+    third.run("e = connect()")
+    server.run("f, _ = t.accept()")
     client.run("d = connect()")
     server.run("b, _ = s.accept(); fill_stably(b)")
     reader = server.spawn("a.recv(1)").block()
@@ -121,11 +125,14 @@ def test_killed_vm_resets_everyone_who_waits_for_it(deadly, server, client,
     assert writer.errno() == ECONNRESET
     assert poller.join() & server.run("POLLERR | POLLHUP")
     assert clock.spent() < 2 * SOON_S
+    third.run("e.sendall(b'unmoved')")
+    assert server.run("receive(f, 7)") == b"unmoved"
 
 
 @circuit
 @pytest.mark.one_family
-def test_connect_to_a_killed_vm_fails_soon(deadly, server, client, clock):
+def test_killed_vm_is_nobody_until_it_is_back(deadly, server, client,
+                                              listener):
     # vm1 dials vm2, where somebody listened.
     port = client.run("s = listen(host=CLIENT); port_of(s)")
     server.run(f"c = connect({port}, CLIENT)")
@@ -133,34 +140,11 @@ def test_connect_to_a_killed_vm_fails_soon(deadly, server, client, clock):
     assert server.errno("wait_ready(c, POLLIN); c.recv(1)") == ECONNRESET
     number = server.errno(f"connect({port}, CLIENT)")
     assert number in (ECONNREFUSED, EHOSTUNREACH, ETIMEDOUT)
-
-
-@circuit
-@pytest.mark.one_family
-def test_rebooted_vm_connects_again(deadly, server, client, listener):
-    client.run("c = connect()")
-    server.run("a, _ = s.accept()")
-    client.vm.kill()
-    assert server.errno("a.recv(1)") == ECONNRESET
     deadly.reboot(client)
+    # And it dials vm1, whose listener is from before.
     client.set(FAMILY=2, SERVER=server.v4, CLIENT=client.v4, PORT=listener)
     client.run("c = connect(); c.sendall(b'back')")
     assert server.run("a, _ = s.accept(); receive(a, 4)") == b"back"
-
-
-@circuit
-@pytest.mark.one_family
-def test_death_of_a_vm_leaves_the_others_alone(deadly, server, client,
-                                               joined):
-    third = deadly.guests[2]
-    third.set(FAMILY=2, SERVER=server.v4, CLIENT=third.v4)
-    port = server.run("t = listen(); port_of(t)")
-    third.run(f"c = connect({port})")
-    server.run("b, _ = t.accept()")
-    client.vm.kill()
-    assert server.errno("a.recv(1)") == ECONNRESET
-    third.run("c.sendall(b'unmoved')")
-    assert server.run("receive(b, 7)") == b"unmoved"
 
 
 @circuit

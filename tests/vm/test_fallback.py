@@ -3,7 +3,8 @@
 
 import pytest
 
-pytestmark = [pytest.mark.circuit, pytest.mark.own_proof]
+pytestmark = [pytest.mark.circuit, pytest.mark.own_proof,
+              pytest.mark.of_names]
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ from errno import (EACCES, EADDRINUSE, EADDRNOTAVAIL, EAGAIN, ECONNREFUSED,
 
 import pytest
 
+pytestmark = pytest.mark.of_names
+
 
 @pytest.mark.no_circuit
 def test_bind_to_port_zero_gives_a_port(server):

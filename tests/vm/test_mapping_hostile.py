@@ -267,7 +267,7 @@ os.write(w, b"x")
 
 
 @pytest.mark.parametrize("seconds", [
-    10, pytest.param(300, marks=pytest.mark.long)])
+    4, pytest.param(300, marks=pytest.mark.long)])
 @pytest.mark.parametrize("victim", ["ordinary", "mapped"])
 def test_program_that_scribbles_harms_only_itself(world, server, client,
                                                   helpers, victim, seconds):

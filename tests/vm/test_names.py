@@ -5,6 +5,8 @@ from errno import EFAULT, EINVAL, ENOTCONN
 
 import pytest
 
+pytestmark = pytest.mark.of_names
+
 
 def test_names_of_both_ends_mirror_each_other(server, client, joined):
     assert client.run("c.getpeername()[:2]") == \

@@ -3,13 +3,9 @@
 
 import pytest
 
+from programs import host_part, make_file, nginx, redis, serve, url
+
 pytestmark = pytest.mark.remote
-
-
-def url(server, family, port, path=""):
-    address = server.address(family)
-    host = f"[{address}]" if family == "inet6" else address
-    return f"http://{host}:{port}/{path}"
 
 
 @pytest.fixture
@@ -20,27 +16,7 @@ def port(server):
 
 @pytest.fixture
 def file(server):
-    """A file of 3 MiB in the server; its SHA-256."""
-    return server.run("""
-os.makedirs("/tmp/www", exist_ok=True)
-data = pattern(3 << 20)
-with open("/tmp/www/file", "wb") as out:
-    out.write(data)
-hashlib.sha256(data).hexdigest()
-""")
-
-
-def serve(server, port, command, family):
-    """Start a program in the server and wait until it accepts."""
-    server.run(f"process = start({command})", 40)
-    server.run(f"""
-def up():
-    if process.poll() is not None:
-        raise RuntimeError(output(process))
-    listing = program("ss", "-Hltn", "sport", "=", ":{port}")[1]
-    return listing.strip()
-eventually(up, 30)
-""", 40)
+    return make_file(server)
 
 
 def fetched(client, address):
@@ -50,31 +26,14 @@ def fetched(client, address):
     return out.split()[0]
 
 
-def nginx(server, port, family):
-    listen = f"[::]:{port}" if family == "inet6" else str(port)
-    server.run(f"""
-with open("/tmp/nginx.conf", "w") as out:
-    out.write('''
-daemon off; pid /tmp/nginx.pid; error_log stderr; worker_processes 2;
-user root;
-events {{ worker_connections 256; }}
-http {{ access_log off; sendfile on; tcp_nopush on;
-    client_body_temp_path /tmp/b; proxy_temp_path /tmp/p;
-    fastcgi_temp_path /tmp/f; uwsgi_temp_path /tmp/u; scgi_temp_path /tmp/s;
-    server {{ listen {listen}; root /tmp/www; }} }}
-''')
-""")
-    serve(server, port, "'nginx', '-c', '/tmp/nginx.conf'", family)
-
-
 def test_curl_fetches_a_file_from_nginx(server, client, family, port, file):
-    nginx(server, port, family)
+    nginx(server, family, port)
     assert fetched(client, url(server, family, port, "file")) == file
 
 
 def test_curl_keeps_a_connection_to_nginx_alive(server, client, family, port,
                                                 file):
-    nginx(server, port, family)
+    nginx(server, family, port)
     address = url(server, family, port, "file")
     code, out, err = client.run(
         f"program('curl', '-sgf', '-w', '%{{num_connects}}', "
@@ -85,7 +44,7 @@ def test_curl_keeps_a_connection_to_nginx_alive(server, client, family, port,
 
 
 def test_wrk_loads_nginx_without_errors(server, client, family, port, file):
-    nginx(server, port, family)
+    nginx(server, family, port)
     server.run("open('/tmp/www/small', 'w').write('x' * 1000)")
     code, out, err = client.run(
         f"program('wrk', '-t1', '-c20', '-d2s', "
@@ -97,24 +56,18 @@ def test_wrk_loads_nginx_without_errors(server, client, family, port, file):
 
 def test_python_serves_a_file(server, client, family, port, file):
     bind = "::" if family == "inet6" else "0.0.0.0"
-    serve(server, port, f"'python3', '-m', 'http.server', '{port}', "
-          f"'--bind', '{bind}', '--directory', '/tmp/www'", family)
+    serve(server, port, "python3", "-m", "http.server", str(port), "--bind",
+          bind, "--directory", "/tmp/www")
     assert fetched(client, url(server, family, port, "file")) == file
 
 
 def test_static_binary_fetches_a_file(server, client, family, port, file):
-    nginx(server, port, family)
+    nginx(server, family, port)
     code, out, err = client.run(
         f"program('sh', '-c', \"busybox wget -q -O - "
         f"'{url(server, family, port, 'file')}' | sha256sum\")", 40)
     assert code == 0, err
     assert out.split()[0] == file
-
-
-def redis(server, port):
-    serve(server, port, f"'redis-server', '--port', '{port}', '--bind', "
-          "'0.0.0.0', '::', '--protected-mode', 'no', '--save', '', "
-          "'--dir', '/tmp'", None)
 
 
 def test_redis_keeps_what_it_was_given(server, client, family, port):
@@ -141,7 +94,7 @@ def test_redis_benchmark_runs_to_its_end(server, client, family, port):
                          ids=["send", "receive", "parallel"])
 def test_iperf3_moves_bytes(server, client, family, port, extra):
     import json
-    serve(server, port, f"'iperf3', '-s', '-1', '-p', '{port}'", family)
+    serve(server, port, "iperf3", "-s", "-1", "-p", str(port))
     flag = "-6" if family == "inet6" else "-4"
     code, out, err = client.run(
         f"program('iperf3', '{flag}', '-c', SERVER, '-p', '{port}', '-t', "
@@ -153,9 +106,9 @@ def test_iperf3_moves_bytes(server, client, family, port, extra):
 
 def test_socat_relays_in_both_directions(server, client, family, port):
     kind = "TCP6" if family == "inet6" else "TCP4"
-    serve(server, port, f"'socat', '{kind}-LISTEN:{port},reuseaddr', "
-          "'SYSTEM:tr a-z A-Z'", family)
-    host = f"[{server.v6}]" if family == "inet6" else server.v4
+    serve(server, port, "socat", f"{kind}-LISTEN:{port},reuseaddr",
+          "SYSTEM:tr a-z A-Z")
+    host = host_part(server.address(family))
     code, out, err = client.run(
         f"program('sh', '-c', \"printf 'hello there' | "
         f"socat -t5 - '{kind}:{host}:{port}'\")")
@@ -164,8 +117,7 @@ def test_socat_relays_in_both_directions(server, client, family, port):
 
 def test_netcat_sends_a_file(server, client, family, port):
     flag = "-6" if family == "inet6" else "-4"
-    serve(server, port, f"'sh', '-c', 'nc {flag} -l -p {port} | sha256sum'",
-          family)
+    serve(server, port, "sh", "-c", f"nc {flag} -l -p {port} | sha256sum")
     want = client.run(f"""
 data = pattern(1 << 20)
 with open("/tmp/out", "wb") as out: out.write(data)
@@ -183,10 +135,9 @@ program("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
 """, 40)
     assert code == 0, err
     flag = "-6" if family == "inet6" else "-4"
-    serve(server, port, f"'openssl', 's_server', '{flag}', '-accept', "
-          f"'{port}', '-key', '/tmp/key', '-cert', '/tmp/cert', '-www', "
-          "'-quiet'", family)
-    host = f"[{server.v6}]" if family == "inet6" else server.v4
+    serve(server, port, "openssl", "s_server", flag, "-accept", str(port),
+          "-key", "/tmp/key", "-cert", "/tmp/cert", "-www", "-quiet")
+    host = host_part(server.address(family))
     code, out, err = client.run(
         f"program('sh', '-c', \"printf 'GET / HTTP/1.0\\\\r\\\\n\\\\r\\\\n' | "
         f"openssl s_client -quiet -connect '{host}:{port}'\")", 40)
@@ -195,8 +146,7 @@ program("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
 
 def test_netperf_round_trips(server, client, family, port):
     flag = "-6" if family == "inet6" else "-4"
-    serve(server, port, f"'netserver', '-D', '{flag}', '-p', '{port}'",
-          family)
+    serve(server, port, "netserver", "-D", flag, "-p", str(port))
     code, out, err = client.run(
         f"program('netperf', '{flag}', '-H', SERVER, '-p', '{port}', '-t', "
         "'TCP_RR', '-l', '1', '-P', '0')", 40)

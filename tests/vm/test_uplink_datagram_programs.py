@@ -8,7 +8,7 @@ import json
 import pytest
 
 import uplinkworld
-from uplinkworld import host_part, serve
+from programs import host_part, serve
 
 pytestmark = [pytest.mark.circuit, pytest.mark.uplink]
 

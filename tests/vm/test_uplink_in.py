@@ -12,6 +12,7 @@ import pytest
 import uplinkworld
 from inbound import ends, entry, way  # noqa: F401 (fixtures)
 from lab import configuration
+from programs import host_part
 
 pytestmark = [pytest.mark.circuit, pytest.mark.uplink]
 
@@ -223,7 +224,7 @@ def test_published_port_that_is_taken_stops_the_switch(world, family,
                                                        tmp_path):
     world.set_ends(family, world.nat, world.outside)
     world.host.set(SERVER=world.host.address(family))
-    address = uplinkworld.host_part(world.host.address(family))
+    address = host_part(world.host.address(family))
     port = world.host.run("s = listen(); port_of(s)")
     config = tmp_path / "switch.conf"
     lines = configuration.Configuration()

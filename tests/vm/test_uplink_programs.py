@@ -5,7 +5,8 @@ counterparts outside.
 
 import pytest
 
-from uplinkworld import host_part, serve
+import programs
+from programs import make_file, serve, url
 
 pytestmark = [pytest.mark.circuit, pytest.mark.uplink]
 
@@ -17,35 +18,14 @@ def ends(world, family):
 
 @pytest.fixture
 def file(server):
-    """A file of 3 MiB in the outside; its SHA-256."""
-    return server.run("""
-os.makedirs("/tmp/www", exist_ok=True)
-data = pattern(3 << 20)
-with open("/tmp/www/file", "wb") as out:
-    out.write(data)
-hashlib.sha256(data).hexdigest()
-""")
-
-
-def url(server, family, port, path="file"):
-    return f"http://{host_part(server.address(family))}:{port}/{path}"
+    return make_file(server)
 
 
 @pytest.fixture
 def nginx(server, family, file):
     """nginx outside, with the file; its port."""
     port = server.run("unused_port()")
-    listen = f"[::]:{port}" if family == "inet6" else str(port)
-    server.write("/tmp/nginx.conf", f"""
-daemon off; pid /tmp/nginx.pid; error_log stderr; worker_processes 1;
-user root;
-events {{ worker_connections 256; }}
-http {{ access_log off; sendfile on; tcp_nopush on;
-    client_body_temp_path /tmp/b; proxy_temp_path /tmp/p;
-    fastcgi_temp_path /tmp/f; uwsgi_temp_path /tmp/u; scgi_temp_path /tmp/s;
-    server {{ listen {listen}; root /tmp/www; }} }}
-""")
-    serve(server, port, "nginx", "-c", "/tmp/nginx.conf")
+    programs.nginx(server, family, port)
     return port
 
 
@@ -97,40 +77,10 @@ program("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
     assert "s_server" in out, err
 
 
-SSHD = """
-Port {port}
-ListenAddress 0.0.0.0
-ListenAddress ::
-HostKey /tmp/ssh/host
-AuthorizedKeysFile /tmp/ssh/authorized
-PidFile none
-StrictModes no
-UsePAM no
-PasswordAuthentication no
-PermitRootLogin prohibit-password
-Subsystem sftp internal-sftp
-"""
-
-
 @pytest.fixture
 def sshd(server, client):
     """sshd outside, which lets the guest in; its port."""
-    port = server.run("unused_port()")
-    key = client.run("""
-os.makedirs("/tmp/ssh", exist_ok=True)
-program("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/tmp/ssh/key")
-open("/tmp/ssh/key.pub").read()
-""", 40)
-    server.run(f"""
-os.makedirs("/run/sshd", exist_ok=True)
-os.makedirs("/tmp/ssh", exist_ok=True)
-program("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/tmp/ssh/host")
-open("/tmp/ssh/authorized", "w").write({key!r})
-""")
-    server.write("/tmp/ssh/config", SSHD.format(port=port))
-    serve(server, port, "/usr/sbin/sshd", "-D", "-e", "-f",
-          "/tmp/ssh/config")
-    return port
+    return programs.sshd(server, client)
 
 
 @pytest.mark.one_family
@@ -146,8 +96,7 @@ with open("/tmp/big", "wb") as out:
         out.write(random.Random(i).randbytes(65536))
 program("sha256sum", "/tmp/big", timeout=300)[1].split()[0]
 """, 300)
-    scp = (f"scp -q -P {sshd} -i /tmp/ssh/key -o StrictHostKeyChecking=no "
-           "-o UserKnownHostsFile=/dev/null -o LogLevel=ERROR")
+    scp = f"scp -q -P {sshd} {programs.SSH_OPTIONS}"
     code, out, err = client.run(
         f"program('sh', '-c', '{scp} /tmp/big ' + SERVER + ':/tmp/big', "
         "timeout=600)", 600)

@@ -10,7 +10,6 @@ import contextlib
 import copy
 import ctypes
 import os
-import re
 import socket
 import subprocess
 
@@ -278,21 +277,3 @@ def call(number, *arguments):
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
     return done
-
-
-def host_part(address):
-    """An address as in a URL or an ss filter."""
-    return f"[{address}]" if re.search(":", address) else address
-
-
-def serve(end, port, *command, is_datagram=False):
-    """Start a program at an end and wait until it has its port."""
-    sockets = "-Hlun" if is_datagram else "-Hltn"
-    end.run(f"process = start(*{command!r})")
-    end.run(f"""
-def up():
-    if process.poll() is not None:
-        raise RuntimeError(output(process))
-    return program("ss", "{sockets}", "sport", "=", ":{port}")[1].strip()
-eventually(up, 15)
-""")
