@@ -65,6 +65,7 @@ struct vmc_circuit *vmc_circuit_create(const struct vmc_circuit_id *id,
 	circuit->generation = le32_to_cpu(id->generation);
 	circuit->tx_bytes = tx_bytes;
 	circuit->rx_bytes = rx_bytes;
+	circuit->tx_limit = tx_bytes;
 	circuit->own = (void *)link->tx + ctl_offset;
 	circuit->peer = (const void *)link->rx + ctl_offset;
 	circuit->tx = (u8 *)link->tx + tx_offset;
@@ -303,6 +304,32 @@ u32 vmc_circuit_writable(struct vmc_circuit *circuit)
 }
 
 /**
+ * vmc_circuit_bound - let no more bytes wait in the ring than that
+ * @circuit: whose
+ * @bytes: wished size; what is in the ring already stays
+ *
+ * As if the ring had been made for that wish, but it cannot grow.
+ */
+void vmc_circuit_bound(struct vmc_circuit *circuit, u32 bytes)
+{
+	WRITE_ONCE(circuit->tx_limit,
+		   min(vmc_ring_size_for(bytes), circuit->tx_bytes));
+}
+
+/**
+ * vmc_circuit_room - bytes that a socket may send now
+ * @circuit: as in vmc_circuit_readable()
+ *
+ * vmc_circuit_writable() within vmc_circuit_bound().
+ */
+u32 vmc_circuit_room(struct vmc_circuit *circuit)
+{
+	u32 fill = circuit->tx_bytes - vmc_circuit_writable(circuit);
+
+	return fill < circuit->tx_limit ? circuit->tx_limit - fill : 0;
+}
+
+/**
  * vmc_circuit_readable_hint - whether it is worth to look
  * @circuit: not owned; under RCU or the socket's lock
  *
@@ -326,6 +353,21 @@ u32 vmc_circuit_writable_hint(const struct vmc_circuit *circuit)
 
 	return fill > circuit->tx_bytes ? circuit->tx_bytes :
 					  circuit->tx_bytes - fill;
+}
+
+/**
+ * vmc_circuit_is_roomy_hint - whether somebody who waits to send should look
+ * @circuit: as in vmc_circuit_readable_hint()
+ *
+ * A program that has mapped the ring has all of it.
+ */
+bool vmc_circuit_is_roomy_hint(const struct vmc_circuit *circuit)
+{
+	u32 fill = circuit->tx_bytes - vmc_circuit_writable_hint(circuit);
+	u32 limit = READ_ONCE(circuit->is_mapped) ?
+		    circuit->tx_bytes : READ_ONCE(circuit->tx_limit);
+
+	return fill <= limit && vmc_ring_is_roomy(limit - fill, limit);
 }
 
 /**

@@ -41,7 +41,8 @@
 	  "the route decision in connect()") \
 	X(SOL_SOCKET, SO_BROADCAST, BOTH, SAME, "kept") \
 	X(SOL_SOCKET, SO_SNDBUF, BOTH, VALUE, \
-	  "size of the ring, when set before connect() or listen()") \
+	  "size of the ring, when set before connect() or listen(); later " \
+	  "how much of it is filled") \
 	X(SOL_SOCKET, SO_RCVBUF, BOTH, VALUE, \
 	  "size of the ring, when set before connect() or listen()") \
 	X(SOL_SOCKET, SO_SNDBUFFORCE, BOTH, SAME, \

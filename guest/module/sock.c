@@ -386,11 +386,9 @@ static bool signal_has_space(struct sock *sk, struct vmc_circuit *circuit)
 
 	if (!READ_ONCE(vs->wants_space))
 		return false;
-	if (!vmc_ring_is_roomy(vmc_circuit_writable_hint(circuit),
-			       circuit->tx_bytes)) {
+	if (!vmc_circuit_is_roomy_hint(circuit)) {
 		vmc_circuit_await_space(circuit);
-		if (!vmc_ring_is_roomy(vmc_circuit_writable_hint(circuit),
-				       circuit->tx_bytes))
+		if (!vmc_circuit_is_roomy_hint(circuit))
 			return false;
 	}
 	WRITE_ONCE(vs->wants_space, false);

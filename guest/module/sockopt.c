@@ -68,6 +68,34 @@ static int circuit_refusal(const struct sock *sk, enum vmc_option option,
 	return 0;
 }
 
+/* A new SO_SNDBUF bounds what may wait in the ring. Owned. */
+static void apply_sndbuf(struct sock *sk)
+{
+	struct vmc_circuit *circuit = vmc_sock_circuit(sk);
+
+	if (!circuit)
+		return;
+	vmc_circuit_bound(circuit, sk->sk_sndbuf);
+	/* The kernel woke who waits for room before there was any. */
+	sk->sk_write_space(sk);
+}
+
+/* What else is to be done now that the option has its new value. */
+static void option_apply(struct sock *sk, int level, int name)
+{
+	bool is_sndbuf = level == SOL_SOCKET &&
+			 (name == SO_SNDBUF || name == SO_SNDBUFFORCE);
+
+	if (level != SOL_TCP && name != SO_KEEPALIVE && !is_sndbuf)
+		return;
+	lock_sock(sk);
+	if (is_sndbuf)
+		apply_sndbuf(sk);
+	else
+		vmc_uplink_publish(sk);
+	release_sock(sk);
+}
+
 /**
  * vmc_sockopt_set - setsockopt(), all levels
  * @sock: ours
@@ -93,11 +121,8 @@ int vmc_sockopt_set(struct socket *sock, int level, int name, sockptr_t value,
 			return err;
 	}
 	err = option_set(sock, option, level, name, value, bytes);
-	if (!err && (level == SOL_TCP || name == SO_KEEPALIVE)) {
-		lock_sock(sk);
-		vmc_uplink_publish(sk);
-		release_sock(sk);
-	}
+	if (!err)
+		option_apply(sk, level, name);
 	return err;
 }
 

@@ -43,8 +43,7 @@ static bool space_or_end(struct sock *sk)
 	    !(READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN))
 		ret = (vmc_circuit_peer_flags(circuit) &
 		       (VMC_CTL_GONE | VMC_CTL_RST)) ||
-		      vmc_ring_is_roomy(vmc_circuit_writable_hint(circuit),
-					circuit->tx_bytes);
+		      vmc_circuit_is_roomy_hint(circuit);
 	rcu_read_unlock();
 	return ret;
 }
@@ -82,7 +81,7 @@ static int wait_for_space(struct sock *sk, long *timeo)
  */
 static int send_some(struct vmc_circuit *circuit, struct msghdr *msg)
 {
-	u32 room = vmc_circuit_writable(circuit);
+	u32 room = vmc_circuit_room(circuit);
 	u32 bytes, copied;
 	bool is_urgent;
 
