@@ -320,11 +320,12 @@ void vmc_circuit_bound(struct vmc_circuit *circuit, u32 bytes)
  * vmc_circuit_room - bytes that a socket may send now
  * @circuit: as in vmc_circuit_readable()
  *
- * vmc_circuit_writable() within vmc_circuit_bound().
+ * vmc_circuit_writable() within vmc_circuit_bound(), behind what is held back.
  */
 u32 vmc_circuit_room(struct vmc_circuit *circuit)
 {
-	u32 fill = circuit->tx_bytes - vmc_circuit_writable(circuit);
+	u32 fill = circuit->tx_bytes - vmc_circuit_writable(circuit) +
+		   circuit->held;
 
 	return fill < circuit->tx_limit ? circuit->tx_limit - fill : 0;
 }
@@ -363,7 +364,8 @@ u32 vmc_circuit_writable_hint(const struct vmc_circuit *circuit)
  */
 bool vmc_circuit_is_roomy_hint(const struct vmc_circuit *circuit)
 {
-	u32 fill = circuit->tx_bytes - vmc_circuit_writable_hint(circuit);
+	u32 fill = circuit->tx_bytes - vmc_circuit_writable_hint(circuit) +
+		   READ_ONCE(circuit->held);
 	u32 limit = READ_ONCE(circuit->is_mapped) ?
 		    circuit->tx_bytes : READ_ONCE(circuit->tx_limit);
 
@@ -371,12 +373,29 @@ bool vmc_circuit_is_roomy_hint(const struct vmc_circuit *circuit)
 }
 
 /**
+ * vmc_circuit_hold - data was written, keep it back
+ * @circuit: whose
+ * @bytes: at most what vmc_circuit_room() said
+ *
+ * What is written next goes behind it, vmc_circuit_produce() takes it along.
+ */
+void vmc_circuit_hold(struct vmc_circuit *circuit, u32 bytes)
+{
+	WRITE_ONCE(circuit->held, circuit->held + bytes);
+}
+
+/**
  * vmc_circuit_produce - data was written, let the peer have it
  * @circuit: whose
- * @bytes: at most what vmc_circuit_writable() said
+ * @bytes: behind what is held back, which goes with them; at most what
+ *	   vmc_circuit_writable() said, or vmc_circuit_room()
  */
 void vmc_circuit_produce(struct vmc_circuit *circuit, u32 bytes)
 {
+	if (unlikely(circuit->held)) {
+		bytes += circuit->held;
+		WRITE_ONCE(circuit->held, 0);
+	}
 	WRITE_ONCE(circuit->prod, circuit->prod + bytes);
 	smp_store_release(&circuit->own->prod,
 			  cpu_to_le32(circuit->prod)); /* A */

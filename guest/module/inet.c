@@ -234,6 +234,7 @@ static int inet_ioctl_sock(struct socket *sock, unsigned int cmd,
 	.getsockopt	= vmc_sockopt_get, \
 	.sendmsg	= vmc_stream_send, \
 	.recvmsg	= vmc_stream_receive, \
+	.splice_eof	= vmc_stream_splice_eof, \
 	.set_rcvlowat	= vmc_sockopt_set_rcvlowat, \
 	.set_peek_off	= sk_set_peek_off, \
 	.mmap		= vmc_mapping_map

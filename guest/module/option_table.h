@@ -139,10 +139,10 @@
 	X(SOL_SOCKET, SO_DEVMEM_DONTNEED, NEVER, SAME, \
 	  "as SO_DEVMEM_LINEAR") \
 	X(SOL_TCP, TCP_NODELAY, SHADOW, SAME, \
-	  "given to the host's socket; between VMs nothing is ever held back") \
+	  "given to the host's socket; lets go what MSG_MORE holds back") \
 	X(SOL_TCP, TCP_MAXSEG, CIRCUIT, VALUE, \
 	  "read from circuit0's MTU, whatever was set") \
-	X(SOL_TCP, TCP_CORK, SHADOW, SAME, "kept: nothing is held back") \
+	X(SOL_TCP, TCP_CORK, SHADOW, SAME, "holds back, as MSG_MORE") \
 	X(SOL_TCP, TCP_KEEPIDLE, SHADOW, SAME, \
 	  "given to the host's socket; kept between VMs") \
 	X(SOL_TCP, TCP_KEEPINTVL, SHADOW, SAME, \
@@ -367,7 +367,8 @@
 	X(MSG_CONFIRM, IGNORED, IGNORED, "a circuit has no neighbours") \
 	X(MSG_ERRQUEUE, IGNORED, NOT_QUEUED, "the error queue is empty") \
 	X(MSG_NOSIGNAL, HONOURED, IGNORED, "EPIPE without SIGPIPE") \
-	X(MSG_MORE, IGNORED, IGNORED, "nothing is held back") \
+	X(MSG_MORE, HONOURED, IGNORED, \
+	  "holds back until more comes, a segment is full, or 200 ms") \
 	X(MSG_WAITFORONE, IGNORED, HONOURED, "by the kernel, for recvmmsg()") \
 	X(MSG_BATCH, IGNORED, IGNORED, "by the kernel, for sendmmsg()") \
 	X(MSG_SOCK_DEVMEM, IGNORED, IGNORED, "no device writes into a ring") \
@@ -384,7 +385,7 @@
 #define VMC_STREAM_IOCTLS(X) \
 	X(SIOCINQ, READABLE, "FIONREAD: bytes to read") \
 	X(SIOCOUTQ, UNTAKEN, "TIOCOUTQ: bytes that the peer has not read") \
-	X(SIOCOUTQNSD, NOTHING, "0: what is sent lies with the peer") \
+	X(SIOCOUTQNSD, HELD, "bytes that MSG_MORE or TCP_CORK holds back") \
 	X(SIOCATMARK, MARK, "whether the urgent byte is next")
 
 #endif /* VMC_OPTION_TABLE_H */

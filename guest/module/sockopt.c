@@ -7,6 +7,7 @@
 #include <net/tcp.h>
 #include "circuit.h"
 #include "compat.h"
+#include "held.h"
 #include "netdev.h"
 #include "option.h"
 #include "shadow.h"
@@ -93,6 +94,8 @@ static void option_apply(struct sock *sk, int level, int name)
 		apply_sndbuf(sk);
 	else
 		vmc_uplink_publish(sk);
+	if (level == SOL_TCP)
+		vmc_held_option(sk, name);
 	release_sock(sk);
 }
 
@@ -149,18 +152,11 @@ int vmc_sockopt_set_rcvlowat(struct sock *sk, int bytes)
 	return 0;
 }
 
-static u32 circuit_mss(const struct sock *sk)
-{
-	return vmc_netdev_mtu() - sizeof(struct tcphdr) -
-	       (sk->sk_family == AF_INET6 ? sizeof(struct ipv6hdr) :
-					    sizeof(struct iphdr));
-}
-
 /* Under RCU. */
 static void tcp_info_fill(const struct sock *sk, struct vmc_circuit *circuit,
 			  struct tcp_info *info)
 {
-	u32 mss = circuit_mss(sk);
+	u32 mss = vmc_netdev_mss(sk->sk_family);
 
 	memset(info, 0, sizeof(*info));
 	info->tcpi_state = READ_ONCE(sk->sk_state);
@@ -173,7 +169,8 @@ static void tcp_info_fill(const struct sock *sk, struct vmc_circuit *circuit,
 	info->tcpi_rcv_wnd = circuit->rx_bytes;
 	info->tcpi_rcv_space = circuit->rx_bytes;
 	info->tcpi_notsent_bytes = circuit->tx_bytes -
-				   vmc_circuit_writable_hint(circuit);
+				   vmc_circuit_writable_hint(circuit) +
+				   READ_ONCE(circuit->held);
 }
 
 static int value_put(const void *from, int from_bytes, char __user *value,
@@ -207,7 +204,7 @@ static int circuit_get(struct sock *sk, int level, int name,
 	circuit = rcu_dereference(vmc_sk(sk)->circuit);
 	if (circuit) {
 		tcp_info_fill(sk, circuit, &info);
-		mss = circuit_mss(sk);
+		mss = vmc_netdev_mss(sk->sk_family);
 	}
 	rcu_read_unlock();
 	if (name == TCP_MAXSEG)

@@ -13,6 +13,7 @@
 #include "circuit.h"
 #include "compat.h"
 #include "connect.h"
+#include "held.h"
 #include "link.h"
 #include "option_table.h"
 #include "ring_copy.h"
@@ -58,6 +59,8 @@ static int wait_for_space(struct sock *sk, long *timeo)
 	DEFINE_WAIT_FUNC(wait, woken_wake_function);
 	int err = 0;
 
+	/* Only who sees it can make room. */
+	vmc_held_push(sk);
 	add_wait_queue(sk_sleep(sk), &wait);
 	sk_set_bit(SOCKWQ_ASYNC_NOSPACE, sk);
 	WRITE_ONCE(vmc_sk(sk)->wants_space, true);
@@ -76,10 +79,13 @@ static int wait_for_space(struct sock *sk, long *timeo)
 
 /*
  * Owned. Copies what there is room for; 0 if there is none, -EFAULT if not one
- * byte can be read without waiting for its page. The rings are never touched
- * across such a wait: nobody can hold a dead peer's memory that way.
+ * byte can be read without waiting for its page. What lies before such a page
+ * is held back: as with TCP, a receiver does not see parts of a small send().
+ * The rings are never touched across the wait: nobody can hold a dead peer's
+ * memory that way.
  */
-static int send_some(struct vmc_circuit *circuit, struct msghdr *msg)
+static int send_some(struct sock *sk, struct vmc_circuit *circuit,
+		     struct msghdr *msg, bool is_held)
 {
 	u32 room = vmc_circuit_room(circuit);
 	u32 bytes, copied;
@@ -89,13 +95,20 @@ static int send_some(struct vmc_circuit *circuit, struct msghdr *msg)
 	if (!bytes)
 		return 0;
 	pagefault_disable();
-	copied = vmc_ring_copy_in(circuit, 0, bytes, &msg->msg_iter);
+	copied = vmc_ring_copy_in(circuit, circuit->held, bytes,
+				  &msg->msg_iter);
 	pagefault_enable();
 	if (!copied)
 		return -EFAULT;
 	is_urgent = (msg->msg_flags & MSG_OOB) && !msg_data_left(msg);
+	if (unlikely((is_held && !is_urgent) || copied < bytes)) {
+		vmc_circuit_hold(circuit, copied);
+		if (is_held)
+			vmc_held_look(sk);
+		return copied;
+	}
 	if (unlikely(is_urgent))
-		vmc_urgent_mark(circuit, copied);
+		vmc_urgent_mark(circuit, circuit->held + copied);
 	vmc_circuit_produce(circuit, copied);
 	/* Whether or not somebody waits for data. */
 	if (unlikely(is_urgent))
@@ -126,6 +139,7 @@ int vmc_stream_fault_in(struct sock *sk, struct msghdr *msg, bool is_send)
 /* Owned, connected. */
 static int circuit_send(struct sock *sk, struct msghdr *msg, long timeo)
 {
+	bool is_held = vmc_held_is_wanted(sk, msg->msg_flags);
 	struct vmc_circuit *circuit;
 	int sent = 0, err, n;
 
@@ -156,7 +170,7 @@ static int circuit_send(struct sock *sk, struct msghdr *msg, long timeo)
 			vmc_sock_break(sk, EPIPE);
 			return sent;
 		}
-		n = send_some(circuit, msg);
+		n = send_some(sk, circuit, msg, is_held);
 		if (n < 0) {
 			err = vmc_stream_fault_in(sk, msg, true);
 			if (err)
@@ -175,6 +189,9 @@ static int circuit_send(struct sock *sk, struct msghdr *msg, long timeo)
 			goto stop;
 	}
 stop:
+	/* After a page that is not there, for one. */
+	if (!is_held)
+		vmc_held_push(sk);
 	return sent ?: sk_stream_error(sk, msg->msg_flags, err);
 }
 
@@ -183,9 +200,6 @@ stop:
  * @sock: ours
  * @msg: flags and data
  * @bytes: of data
- *
- * MSG_MORE and TCP_CORK may hold data back, they need not; a ring has no
- * packets to fill, so what is written is there.
  *
  * Return: as sendmsg(2); -EBUSY while a program has mapped the circuit.
  */
@@ -220,11 +234,32 @@ int vmc_stream_send(struct socket *sock, struct msghdr *msg, size_t bytes)
 	return ret;
 }
 
+/**
+ * vmc_stream_splice_eof - sendfile() or splice() found less than it was to send
+ * @sock: ours
+ *
+ * They send with MSG_MORE what is not the end.
+ */
+void vmc_stream_splice_eof(struct socket *sock)
+{
+	struct socket *shadow = vmc_sk(sock->sk)->shadow;
+	struct sock *sk = sock->sk;
+
+	if (READ_ONCE(vmc_sk(sk)->is_fallback)) {
+		READ_ONCE(shadow->ops)->splice_eof(shadow);
+		return;
+	}
+	lock_sock(sk);
+	if (!vmc_held_is_wanted(sk, 0))
+		vmc_held_push(sk);
+	release_sock(sk);
+}
+
 enum ioctl_way {
 	IOCTL_READABLE,
 	IOCTL_UNTAKEN,
+	IOCTL_HELD,
 	IOCTL_MARK,
-	IOCTL_NOTHING,
 	IOCTL_OTHER,
 };
 
@@ -271,13 +306,14 @@ int vmc_stream_ioctl(struct sock *sk, int cmd, int *ret_value)
 		break;
 	case IOCTL_UNTAKEN:
 		*ret_value = circuit ? circuit->tx_bytes -
-				       vmc_circuit_writable(circuit) : 0;
+				       vmc_circuit_writable(circuit) +
+				       circuit->held : 0;
+		break;
+	case IOCTL_HELD:
+		*ret_value = circuit ? circuit->held : 0;
 		break;
 	case IOCTL_MARK:
 		*ret_value = circuit && vmc_urgent_is_next(sk, circuit);
-		break;
-	case IOCTL_NOTHING:
-		*ret_value = 0;
 		break;
 	case IOCTL_OTHER:
 		err = -ENOIOCTLCMD;
@@ -316,6 +352,7 @@ void vmc_stream_shutdown(struct sock *sk, int how)
 	    vmc_circuit_step(circuit, VMC_EVENT_SHUT_TX)) {
 		inet_sk_set_state(sk, sk->sk_state == TCP_ESTABLISHED ?
 				  TCP_FIN_WAIT2 : TCP_CLOSE);
+		vmc_held_push(sk);
 		vmc_circuit_set_flags(circuit, VMC_CTL_FIN);
 	}
 	if (sk->sk_state == TCP_FIN_WAIT2 &&
