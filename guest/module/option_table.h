@@ -86,7 +86,7 @@
 	X(SOL_SOCKET, SO_NOFCS, BOTH, SAME, "kept") \
 	X(SOL_SOCKET, SO_LOCK_FILTER, BOTH, SAME, "kept") \
 	X(SOL_SOCKET, SO_SELECT_ERR_QUEUE, BOTH, SAME, \
-	  "kept: the error queue is empty") \
+	  "kept, as by TCP") \
 	X(SOL_SOCKET, SO_BUSY_POLL, BOTH, SAME, "kept") \
 	X(SOL_SOCKET, SO_MAX_PACING_RATE, REFUSED, SAME, \
 	  "nobody paces a ring") \
@@ -104,8 +104,7 @@
 	X(SOL_SOCKET, SO_INCOMING_NAPI_ID, BOTH, VALUE, "read only: 0") \
 	X(SOL_SOCKET, SO_COOKIE, BOTH, VALUE, "read only") \
 	X(SOL_SOCKET, SO_PEERGROUPS, BOTH, SAME, "read only") \
-	X(SOL_SOCKET, SO_ZEROCOPY, REFUSED, SAME, \
-	  "MSG_ZEROCOPY copies then, as with TCP") \
+	X(SOL_SOCKET, SO_ZEROCOPY, BOTH, SAME, "MSG_ZEROCOPY is told about") \
 	X(SOL_SOCKET, SO_TXTIME, REFUSED, SAME, "nothing is sent at a time") \
 	X(SOL_SOCKET, SO_BINDTOIFINDEX, BOTH, SAME, "as SO_BINDTODEVICE") \
 	X(SOL_SOCKET, SO_TIMESTAMP_OLD, REFUSED, SAME, \
@@ -351,7 +350,7 @@
 
 /*
  * Flags: of send(), of recv() on a circuit. HONOURED and IGNORED are as with
- * TCP, unless the words say otherwise. NOT_QUEUED is EAGAIN.
+ * TCP, unless the words say otherwise.
  */
 #define VMC_STREAM_FLAGS(X) \
 	X(MSG_OOB, HONOURED, HONOURED, \
@@ -365,15 +364,15 @@
 	X(MSG_EOR, IGNORED, IGNORED, "a stream has no records") \
 	X(MSG_WAITALL, IGNORED, HONOURED, "waits for all") \
 	X(MSG_CONFIRM, IGNORED, IGNORED, "a circuit has no neighbours") \
-	X(MSG_ERRQUEUE, IGNORED, NOT_QUEUED, "the error queue is empty") \
+	X(MSG_ERRQUEUE, IGNORED, HONOURED, "notices of MSG_ZEROCOPY") \
 	X(MSG_NOSIGNAL, HONOURED, IGNORED, "EPIPE without SIGPIPE") \
 	X(MSG_MORE, HONOURED, IGNORED, \
 	  "holds back until more comes, a segment is full, or 200 ms") \
 	X(MSG_WAITFORONE, IGNORED, HONOURED, "by the kernel, for recvmmsg()") \
 	X(MSG_BATCH, IGNORED, IGNORED, "by the kernel, for sendmmsg()") \
 	X(MSG_SOCK_DEVMEM, IGNORED, IGNORED, "no device writes into a ring") \
-	X(MSG_ZEROCOPY, IGNORED, IGNORED, \
-	  "the data is copied, as TCP does without SO_ZEROCOPY") \
+	X(MSG_ZEROCOPY, HONOURED, IGNORED, \
+	  "the data is copied, and with SO_ZEROCOPY that is told at once") \
 	X(MSG_FASTOPEN, HONOURED, IGNORED, "connects, then sends") \
 	X(MSG_CMSG_CLOEXEC, IGNORED, HONOURED, "by the kernel; told back")
 

@@ -7,25 +7,11 @@
 #include <net/tcp_states.h>
 #include "circuit.h"
 #include "compat.h"
-#include "option_table.h"
 #include "ring_copy.h"
 #include "shadow.h"
 #include "spin.h"
 #include "stream.h"
 #include "urgent.h"
-
-/* What the table says of flags; the last ends a call. */
-enum flag_way {
-	FLAG_HONOURED,
-	FLAG_IGNORED,
-	FLAG_NOT_QUEUED,
-};
-
-#define PICK_NOT_QUEUED(flag, send, receive, words) \
-	| (FLAG_##receive == FLAG_NOT_QUEUED ? (flag) : 0)
-
-static const unsigned int not_queued_flags =
-	0 VMC_STREAM_FLAGS(PICK_NOT_QUEUED);
 
 static int fallback_receive(struct sock *sk, struct msghdr *msg, size_t bytes,
 			    int flags)
@@ -304,8 +290,8 @@ int vmc_stream_receive(struct socket *sock, struct msghdr *msg, size_t bytes,
 
 	if (READ_ONCE(vmc_sk(sk)->is_fallback))
 		return fallback_receive(sk, msg, bytes, flags);
-	if (flags & not_queued_flags)
-		return -EAGAIN;	/* a circuit queues no errors */
+	if (unlikely(flags & MSG_ERRQUEUE))
+		return vmc_receive_error(sk, msg, bytes);
 	lock_sock(sk);
 	if (sk->sk_state == TCP_LISTEN)
 		ret = -ENOTCONN;

@@ -20,6 +20,7 @@
 #include "shadow.h"
 #include "stream.h"
 #include "urgent.h"
+#include "zerocopy.h"
 
 static int fallback_send(struct sock *sk, struct msghdr *msg, size_t bytes)
 {
@@ -206,7 +207,8 @@ stop:
 int vmc_stream_send(struct socket *sock, struct msghdr *msg, size_t bytes)
 {
 	struct sock *sk = sock->sk;
-	int flags = msg->msg_flags, ret;
+	int flags = msg->msg_flags, ret = 0;
+	struct ubuf_info *notice = NULL;
 	long timeo;
 
 	if ((flags & MSG_FASTOPEN) && msg->msg_name &&
@@ -223,13 +225,16 @@ int vmc_stream_send(struct socket *sock, struct msghdr *msg, size_t bytes)
 		return -EISCONN;
 	lock_sock(sk);
 	timeo = sock_sndtimeo(sk, flags & MSG_DONTWAIT);
-	ret = 0;
-	if (((1 << sk->sk_state) & ~(TCPF_ESTABLISHED | TCPF_CLOSE_WAIT)))
+	if (unlikely(flags & MSG_ZEROCOPY))
+		ret = vmc_zerocopy_begin(sk, msg, &notice);
+	if (!ret && ((1 << sk->sk_state) & ~(TCPF_ESTABLISHED | TCPF_CLOSE_WAIT)))
 		ret = sk_stream_wait_connect(sk, &timeo);
 	if (ret)
 		ret = sk_stream_error(sk, flags, ret);
 	else
 		ret = circuit_send(sk, msg, timeo);
+	if (unlikely(notice))
+		vmc_zerocopy_end(notice, ret);
 	release_sock(sk);
 	return ret;
 }
