@@ -271,6 +271,28 @@ static int urgent_put(struct msghdr *msg, u8 byte, size_t bytes, int flags)
 	return 1;
 }
 
+static bool wants_time(const struct sock *sk)
+{
+	return sk->sk_flags & (BIT(SOCK_RCVTSTAMP) |
+			       BIT(SOCK_TIMESTAMPING_RX_SOFTWARE));
+}
+
+/*
+ * The bytes came when the peer wrote them, which nobody has seen: what is told
+ * is when they were taken. In the words of the kernel, who knows them all and
+ * wants a packet for it; without memory nothing is told.
+ */
+static void time_put(struct msghdr *msg, struct sock *sk)
+{
+	struct sk_buff *skb = alloc_skb(0, GFP_KERNEL);
+
+	if (!skb)
+		return;
+	__net_timestamp(skb);
+	sock_recv_timestamp(msg, sk, skb);
+	consume_skb(skb);
+}
+
 /**
  * vmc_stream_receive - the recv() family of system calls
  * @sock: ours
@@ -309,6 +331,8 @@ int vmc_stream_receive(struct socket *sock, struct msghdr *msg, size_t bytes,
 	msg->msg_namelen = 0;
 	if (flags & MSG_OOB)
 		return ret ? urgent_put(msg, urgent, bytes, flags) : 0;
+	if (unlikely(wants_time(sk)) && ret)
+		time_put(msg, sk);
 	if (wants_inq)
 		put_cmsg(msg, SOL_TCP, TCP_CM_INQ, sizeof(msg->msg_inq),
 			 &msg->msg_inq);

@@ -4,6 +4,7 @@
  * shadow, which live in the shadow alone, which are answered from the circuit,
  * and which are refused; here that is done.
  */
+#include <linux/net_tstamp.h>
 #include <net/tcp.h>
 #include "circuit.h"
 #include "compat.h"
@@ -69,6 +70,24 @@ static int circuit_refusal(const struct sock *sk, enum vmc_option option,
 	return 0;
 }
 
+/*
+ * A ring does not tell when its bytes leave or arrive. What a network card
+ * would tell (SOF_TIMESTAMPING_TX_HARDWARE) loopback's TCP does not either.
+ */
+static bool wants_times_of_sending(int level, int name, sockptr_t value,
+				   unsigned int bytes)
+{
+	u32 flags;
+
+	if (level != SOL_SOCKET ||
+	    (name != SO_TIMESTAMPING_OLD && name != SO_TIMESTAMPING_NEW) ||
+	    bytes < sizeof(flags) ||
+	    copy_from_sockptr(&flags, value, sizeof(flags)))
+		return false;
+	return flags & (SOF_TIMESTAMPING_TX_SOFTWARE |
+			SOF_TIMESTAMPING_TX_SCHED | SOF_TIMESTAMPING_TX_ACK);
+}
+
 /* A new SO_SNDBUF bounds what may wait in the ring. Owned. */
 static void apply_sndbuf(struct sock *sk)
 {
@@ -120,6 +139,8 @@ int vmc_sockopt_set(struct socket *sock, int level, int name, sockptr_t value,
 	if (option == VMC_OPTION_NEVER ||
 	    !READ_ONCE(vmc_sk(sk)->is_fallback)) {
 		err = circuit_refusal(sk, option, level);
+		if (!err && wants_times_of_sending(level, name, value, bytes))
+			err = -EOPNOTSUPP;
 		if (err)
 			return err;
 	}
