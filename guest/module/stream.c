@@ -19,6 +19,7 @@
 #include "ring_copy.h"
 #include "shadow.h"
 #include "stream.h"
+#include "timewait.h"
 #include "urgent.h"
 #include "zerocopy.h"
 
@@ -355,6 +356,8 @@ void vmc_stream_shutdown(struct sock *sk, int how)
 	if ((how & SEND_SHUTDOWN) &&
 	    ((1 << sk->sk_state) & (TCPF_ESTABLISHED | TCPF_CLOSE_WAIT)) &&
 	    vmc_circuit_step(circuit, VMC_EVENT_SHUT_TX)) {
+		if (sk->sk_state == TCP_ESTABLISHED)
+			vmc_timewait_enter(sk);
 		inet_sk_set_state(sk, sk->sk_state == TCP_ESTABLISHED ?
 				  TCP_FIN_WAIT2 : TCP_CLOSE);
 		vmc_held_push(sk);
