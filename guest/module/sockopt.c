@@ -84,7 +84,9 @@ static bool wants_times_of_sending(int level, int name, sockptr_t value,
 	    bytes < sizeof(flags) ||
 	    copy_from_sockptr(&flags, value, sizeof(flags)))
 		return false;
-	return flags & (SOF_TIMESTAMPING_TX_SOFTWARE |
+	/* To others than the kernel knows it says EINVAL. */
+	return !(flags & ~SOF_TIMESTAMPING_MASK) &&
+	       flags & (SOF_TIMESTAMPING_TX_SOFTWARE |
 			SOF_TIMESTAMPING_TX_SCHED | SOF_TIMESTAMPING_TX_ACK);
 }
 
