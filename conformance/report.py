@@ -10,11 +10,10 @@ Written by `make conformance` (`conformance/run --record`): other people's
 socket tests, unmodified, as Debian 13 packages or builds them, in one guest.
 Each suite runs twice: on the kernel's TCP and UDP, and with the redirect on and
 `net.vmcircuit.local` 1, so that a connection of the guest to itself is a
-circuit through the switch. *kept* is the share of the tests which pass on TCP
-that pass on circuits. Datagrams within one guest go over `lo` in both runs, so
-tests of UDP alone show that redirected UDP sockets are UDP's, not that flows
-are right. The module's counters say what the connections of the second run
-were: circuits, or TCP and why.
+circuit through the switch, and so are the datagrams that it sends itself. *kept*
+is the share of the tests which pass on TCP that pass on circuits. The module's
+counters say what the connections of the second run were: circuits, or TCP and
+why.
 
 """
 # Where the part of doc/conformance.md begins that stays as it is.

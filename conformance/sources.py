@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Suites that come in Debian's source packages: built once, a disk for guests.
 
-For each there is a script in build/, which is run in the lab's build tree as
+For each there is a script in compile/, which is run in the lab's build tree as
 "NAME.sh SOURCES TARGET": it unpacks what it needs, compiles it, and leaves in
 the empty directory TARGET what the guest shall have.
 """
@@ -13,7 +13,7 @@ import subprocess
 from conformance.suite import ConformanceError
 from lab import buildtree, deps, place, tree
 
-SCRIPTS = place.CHECKOUT / "conformance/build"
+SCRIPTS = place.CHECKOUT / "conformance/compile"
 WORK = place.CHECKOUT / "build/conformance/sources"
 # Debian source packages, and packages that are sources.
 SOURCES = ("libuv1", "libevent", "perl", "ruby3.3")

@@ -13,9 +13,9 @@ WHOM = {"BOTH": "socket and shadow", "SHADOW": "shadow",
         "NEVER": "EOPNOTSUPP, always", "UDP": "UDP"}
 TOLD = {"SAME": "as TCP", "VALUE": "its own value", "STATE":
         "as without a connection"}
-FLAG = {"HONOURED": "honoured", "IGNORED": "ignored", "NOT_QUEUED": "EAGAIN"}
+FLAG = {"HONOURED": "honoured", "IGNORED": "ignored"}
 IOCTL = {"READABLE": "the ring from the peer", "UNTAKEN":
-         "the ring to the peer", "NOTHING": "0", "MARK":
+         "the ring to the peer", "HELD": "what is held back", "MARK":
          "the peer's urgent byte"}
 
 

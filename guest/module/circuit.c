@@ -65,6 +65,7 @@ struct vmc_circuit *vmc_circuit_create(const struct vmc_circuit_id *id,
 	circuit->generation = le32_to_cpu(id->generation);
 	circuit->tx_bytes = tx_bytes;
 	circuit->rx_bytes = rx_bytes;
+	circuit->tx_limit = tx_bytes;
 	circuit->own = (void *)link->tx + ctl_offset;
 	circuit->peer = (const void *)link->rx + ctl_offset;
 	circuit->tx = (u8 *)link->tx + tx_offset;
@@ -303,6 +304,33 @@ u32 vmc_circuit_writable(struct vmc_circuit *circuit)
 }
 
 /**
+ * vmc_circuit_bound - let no more bytes wait in the ring than that
+ * @circuit: whose
+ * @bytes: wished size; what is in the ring already stays
+ *
+ * As if the ring had been made for that wish, but it cannot grow.
+ */
+void vmc_circuit_bound(struct vmc_circuit *circuit, u32 bytes)
+{
+	WRITE_ONCE(circuit->tx_limit,
+		   min(vmc_ring_size_for(bytes), circuit->tx_bytes));
+}
+
+/**
+ * vmc_circuit_room - bytes that a socket may send now
+ * @circuit: as in vmc_circuit_readable()
+ *
+ * vmc_circuit_writable() within vmc_circuit_bound(), behind what is held back.
+ */
+u32 vmc_circuit_room(struct vmc_circuit *circuit)
+{
+	u32 fill = circuit->tx_bytes - vmc_circuit_writable(circuit) +
+		   circuit->held;
+
+	return fill < circuit->tx_limit ? circuit->tx_limit - fill : 0;
+}
+
+/**
  * vmc_circuit_readable_hint - whether it is worth to look
  * @circuit: not owned; under RCU or the socket's lock
  *
@@ -329,12 +357,45 @@ u32 vmc_circuit_writable_hint(const struct vmc_circuit *circuit)
 }
 
 /**
+ * vmc_circuit_is_roomy_hint - whether somebody who waits to send should look
+ * @circuit: as in vmc_circuit_readable_hint()
+ *
+ * A program that has mapped the ring has all of it.
+ */
+bool vmc_circuit_is_roomy_hint(const struct vmc_circuit *circuit)
+{
+	u32 fill = circuit->tx_bytes - vmc_circuit_writable_hint(circuit) +
+		   READ_ONCE(circuit->held);
+	u32 limit = READ_ONCE(circuit->is_mapped) ?
+		    circuit->tx_bytes : READ_ONCE(circuit->tx_limit);
+
+	return fill <= limit && vmc_ring_is_roomy(limit - fill, limit);
+}
+
+/**
+ * vmc_circuit_hold - data was written, keep it back
+ * @circuit: whose
+ * @bytes: at most what vmc_circuit_room() said
+ *
+ * What is written next goes behind it, vmc_circuit_produce() takes it along.
+ */
+void vmc_circuit_hold(struct vmc_circuit *circuit, u32 bytes)
+{
+	WRITE_ONCE(circuit->held, circuit->held + bytes);
+}
+
+/**
  * vmc_circuit_produce - data was written, let the peer have it
  * @circuit: whose
- * @bytes: at most what vmc_circuit_writable() said
+ * @bytes: behind what is held back, which goes with them; at most what
+ *	   vmc_circuit_writable() said, or vmc_circuit_room()
  */
 void vmc_circuit_produce(struct vmc_circuit *circuit, u32 bytes)
 {
+	if (unlikely(circuit->held)) {
+		bytes += circuit->held;
+		WRITE_ONCE(circuit->held, 0);
+	}
 	WRITE_ONCE(circuit->prod, circuit->prod + bytes);
 	smp_store_release(&circuit->own->prod,
 			  cpu_to_le32(circuit->prod)); /* A */

@@ -54,6 +54,8 @@ struct vmc_circuit {
 	/* Socket lock. The truth; shared memory only gets copies. */
 	u32 prod;
 	u32 cons;
+	u32 held;		/* bytes behind prod that the peer does not see yet */
+	u32 tx_limit;		/* so much of the ring the socket fills */
 	u32 flags;
 	u32 peer_data_wait;	/* last answered */
 	u32 peer_space_wait;
@@ -89,8 +91,12 @@ bool vmc_circuit_step(struct vmc_circuit *circuit, enum vmc_event event);
 u32 vmc_circuit_readable(struct vmc_circuit *circuit);
 void vmc_circuit_cut(struct vmc_circuit *circuit, u32 end);
 u32 vmc_circuit_writable(struct vmc_circuit *circuit);
+u32 vmc_circuit_room(struct vmc_circuit *circuit);
 u32 vmc_circuit_readable_hint(const struct vmc_circuit *circuit);
 u32 vmc_circuit_writable_hint(const struct vmc_circuit *circuit);
+bool vmc_circuit_is_roomy_hint(const struct vmc_circuit *circuit);
+void vmc_circuit_bound(struct vmc_circuit *circuit, u32 bytes);
+void vmc_circuit_hold(struct vmc_circuit *circuit, u32 bytes);
 void vmc_circuit_produce(struct vmc_circuit *circuit, u32 bytes);
 void vmc_circuit_consume(struct vmc_circuit *circuit, u32 bytes);
 void vmc_circuit_await_data(struct vmc_circuit *circuit);

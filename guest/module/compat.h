@@ -36,4 +36,20 @@ typedef struct sockaddr vmc_sockaddr;
 #define vmc_drops_add(sk, nr) atomic_add(nr, &(sk)->sk_drops)
 #endif
 
+/* Since 6.16 this can be memory of a device. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 16, 0)
+#define vmc_zerocopy_alloc(sk, bytes) \
+	msg_zerocopy_realloc(sk, bytes, NULL, false)
+#else
+#define vmc_zerocopy_alloc(sk, bytes) msg_zerocopy_realloc(sk, bytes, NULL)
+#endif
+
+/* Since 7.1 the name's length is in the message alone. */
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(7, 1, 0)
+#define vmc_receive_error(sk, msg, bytes) inet_recv_error(sk, msg, bytes)
+#else
+#define vmc_receive_error(sk, msg, bytes) \
+	inet_recv_error(sk, msg, bytes, &(msg)->msg_namelen)
+#endif
+
 #endif /* VMC_COMPAT_H */

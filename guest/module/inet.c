@@ -20,6 +20,7 @@
 #include "sock.h"
 #include "sockopt.h"
 #include "stream.h"
+#include "timewait.h"
 
 /* Ours encloses the shadow's, so the two need names of their own. */
 static struct lock_class_key slock_key, sk_lock_key;
@@ -64,6 +65,16 @@ static bool close_is_abort(struct sock *sk)
 	       vmc_circuit_readable(circuit);
 }
 
+/* Whether this end would be the first to end in order. */
+static bool close_is_first(const struct sock *sk)
+{
+	const struct vmc_circuit *circuit = vmc_sock_circuit(sk);
+
+	return circuit && sk->sk_state == TCP_ESTABLISHED &&
+	       !(vmc_circuit_peer_flags(circuit) &
+		 (VMC_CTL_FIN | VMC_CTL_RST));
+}
+
 /*
  * With SO_LINGER and a time, TCP waits until the peer's kernel has the data. A
  * circuit's data is where the peer finds it, so there is nothing to wait for.
@@ -79,6 +90,8 @@ static void inet_close(struct sock *sk, long timeout)
 		vmc_listen_stop(sk);
 	else if (sk->sk_state == TCP_SYN_SENT)
 		vmc_connect_cancel(sk);
+	else if (!is_abort && close_is_first(sk))
+		vmc_timewait_enter(sk);
 	vmc_sock_let_go(sk, is_abort);
 	inet_sk_set_state(sk, TCP_CLOSE);
 	release_sock(sk);
@@ -147,13 +160,18 @@ static int inet_bind_shadow(struct socket *sock, vmc_sockaddr *addr,
 			    int addr_bytes)
 {
 	struct socket *shadow = vmc_shadow_get(sock->sk);
+	const struct sockaddr_in *in = (const void *)addr;
 	struct sock *sk = sock->sk;
-	int err;
+	int err = -EADDRINUSE;
 
 	if (!shadow)
 		return -ENOMEM;
 	lock_sock(sk);
-	err = READ_ONCE(shadow->ops)->bind(shadow, addr, addr_bytes);
+	if (!vmc_timewait_forbids(sk, shadow->sk, addr, addr_bytes))
+		err = READ_ONCE(shadow->ops)->bind(shadow, addr, addr_bytes);
+	/* The port is at the same place in both families' addresses. */
+	if (!err && !in->sin_port)
+		vmc_timewait_forget(inet_sk(shadow->sk)->inet_num);
 	if (!err) {
 		/* It may decide IPV6_V6ONLY, which accept() inherits, too. */
 		vmc_shadow_copy_options(sk, shadow->sk);
@@ -237,6 +255,7 @@ static int inet_ioctl_sock(struct socket *sock, unsigned int cmd,
 	.getsockopt	= vmc_sockopt_get, \
 	.sendmsg	= vmc_stream_send, \
 	.recvmsg	= vmc_stream_receive, \
+	.splice_eof	= vmc_stream_splice_eof, \
 	.set_rcvlowat	= vmc_sockopt_set_rcvlowat, \
 	.set_peek_off	= sk_set_peek_off, \
 	.mmap		= vmc_mapping_map

@@ -29,6 +29,7 @@
 #include "../../proto/mapping.h"
 #include "circuit.h"
 #include "compat.h"
+#include "held.h"
 #include "link.h"
 #include "mapping.h"
 #include "sock.h"
@@ -239,8 +240,10 @@ static int control_give(struct sock *sk)
 		err = -EAGAIN;
 	else if (!circuit)
 		err = -ENOTCONN;
-	else
+	if (!err) {
+		vmc_held_push(sk);
 		WRITE_ONCE(circuit->is_mapped, true);
+	}
 	spin_unlock_bh(&sk->sk_lock.slock);
 	return err;
 }

@@ -8,6 +8,7 @@
 #include <linux/if_arp.h>
 #include <linux/ip.h>
 #include <linux/netdevice.h>
+#include <linux/tcp.h>
 #include <net/addrconf.h>
 #include <net/icmp.h>
 #include <net/ipv6.h>
@@ -163,6 +164,17 @@ int vmc_netdev_ifindex(void)
 unsigned int vmc_netdev_mtu(void)
 {
 	return min(READ_ONCE(netdev->mtu), STREAM_MTU);
+}
+
+/**
+ * vmc_netdev_mss - what TCP would put into one packet of circuit0, bytes
+ * @family: of the socket
+ */
+unsigned int vmc_netdev_mss(int family)
+{
+	return vmc_netdev_mtu() - sizeof(struct tcphdr) -
+	       (family == AF_INET6 ? sizeof(struct ipv6hdr) :
+				     sizeof(struct iphdr));
 }
 
 /* Whether the kernel says it to itself: then it is believed from lo only. */

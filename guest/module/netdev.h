@@ -29,6 +29,7 @@ void vmc_netdev_set_carrier(bool is_up);
 bool vmc_netdev_is(const struct net_device *dev);
 int vmc_netdev_ifindex(void);
 unsigned int vmc_netdev_mtu(void);
+unsigned int vmc_netdev_mss(int family);
 struct net *vmc_netdev_net(void);
 
 #endif /* VMC_NETDEV_H */

@@ -41,7 +41,8 @@
 	  "the route decision in connect()") \
 	X(SOL_SOCKET, SO_BROADCAST, BOTH, SAME, "kept") \
 	X(SOL_SOCKET, SO_SNDBUF, BOTH, VALUE, \
-	  "size of the ring, when set before connect() or listen()") \
+	  "size of the ring, when set before connect() or listen(); later " \
+	  "how much of it is filled") \
 	X(SOL_SOCKET, SO_RCVBUF, BOTH, VALUE, \
 	  "size of the ring, when set before connect() or listen()") \
 	X(SOL_SOCKET, SO_SNDBUFFORCE, BOTH, SAME, \
@@ -85,7 +86,7 @@
 	X(SOL_SOCKET, SO_NOFCS, BOTH, SAME, "kept") \
 	X(SOL_SOCKET, SO_LOCK_FILTER, BOTH, SAME, "kept") \
 	X(SOL_SOCKET, SO_SELECT_ERR_QUEUE, BOTH, SAME, \
-	  "kept: the error queue is empty") \
+	  "kept, as by TCP") \
 	X(SOL_SOCKET, SO_BUSY_POLL, BOTH, SAME, "kept") \
 	X(SOL_SOCKET, SO_MAX_PACING_RATE, REFUSED, SAME, \
 	  "nobody paces a ring") \
@@ -103,21 +104,20 @@
 	X(SOL_SOCKET, SO_INCOMING_NAPI_ID, BOTH, VALUE, "read only: 0") \
 	X(SOL_SOCKET, SO_COOKIE, BOTH, VALUE, "read only") \
 	X(SOL_SOCKET, SO_PEERGROUPS, BOTH, SAME, "read only") \
-	X(SOL_SOCKET, SO_ZEROCOPY, REFUSED, SAME, \
-	  "MSG_ZEROCOPY copies then, as with TCP") \
+	X(SOL_SOCKET, SO_ZEROCOPY, BOTH, SAME, "MSG_ZEROCOPY is told about") \
 	X(SOL_SOCKET, SO_TXTIME, REFUSED, SAME, "nothing is sent at a time") \
 	X(SOL_SOCKET, SO_BINDTOIFINDEX, BOTH, SAME, "as SO_BINDTODEVICE") \
-	X(SOL_SOCKET, SO_TIMESTAMP_OLD, REFUSED, SAME, \
-	  "there are no packets to have a time") \
-	X(SOL_SOCKET, SO_TIMESTAMPNS_OLD, REFUSED, SAME, \
+	X(SOL_SOCKET, SO_TIMESTAMP_OLD, BOTH, SAME, \
+	  "recvmsg(): when the kernel took the data out of the ring") \
+	X(SOL_SOCKET, SO_TIMESTAMPNS_OLD, BOTH, SAME, \
 	  "as SO_TIMESTAMP_OLD") \
-	X(SOL_SOCKET, SO_TIMESTAMPING_OLD, REFUSED, SAME, \
+	X(SOL_SOCKET, SO_TIMESTAMPING_OLD, BOTH, SAME, \
+	  "as SO_TIMESTAMP_OLD; EOPNOTSUPP for times of what is sent") \
+	X(SOL_SOCKET, SO_TIMESTAMP_NEW, BOTH, SAME, "as SO_TIMESTAMP_OLD") \
+	X(SOL_SOCKET, SO_TIMESTAMPNS_NEW, BOTH, SAME, \
 	  "as SO_TIMESTAMP_OLD") \
-	X(SOL_SOCKET, SO_TIMESTAMP_NEW, REFUSED, SAME, "as SO_TIMESTAMP_OLD") \
-	X(SOL_SOCKET, SO_TIMESTAMPNS_NEW, REFUSED, SAME, \
-	  "as SO_TIMESTAMP_OLD") \
-	X(SOL_SOCKET, SO_TIMESTAMPING_NEW, REFUSED, SAME, \
-	  "as SO_TIMESTAMP_OLD") \
+	X(SOL_SOCKET, SO_TIMESTAMPING_NEW, BOTH, SAME, \
+	  "as SO_TIMESTAMPING_OLD") \
 	X(SOL_SOCKET, SO_RCVTIMEO_NEW, BOTH, SAME, "as SO_RCVTIMEO_OLD") \
 	X(SOL_SOCKET, SO_SNDTIMEO_NEW, BOTH, SAME, "as SO_SNDTIMEO_OLD") \
 	X(SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, SHADOW, SAME, \
@@ -138,10 +138,10 @@
 	X(SOL_SOCKET, SO_DEVMEM_DONTNEED, NEVER, SAME, \
 	  "as SO_DEVMEM_LINEAR") \
 	X(SOL_TCP, TCP_NODELAY, SHADOW, SAME, \
-	  "given to the host's socket; between VMs nothing is ever held back") \
+	  "given to the host's socket; lets go what MSG_MORE holds back") \
 	X(SOL_TCP, TCP_MAXSEG, CIRCUIT, VALUE, \
 	  "read from circuit0's MTU, whatever was set") \
-	X(SOL_TCP, TCP_CORK, SHADOW, SAME, "kept: nothing is held back") \
+	X(SOL_TCP, TCP_CORK, SHADOW, SAME, "holds back, as MSG_MORE") \
 	X(SOL_TCP, TCP_KEEPIDLE, SHADOW, SAME, \
 	  "given to the host's socket; kept between VMs") \
 	X(SOL_TCP, TCP_KEEPINTVL, SHADOW, SAME, \
@@ -350,7 +350,7 @@
 
 /*
  * Flags: of send(), of recv() on a circuit. HONOURED and IGNORED are as with
- * TCP, unless the words say otherwise. NOT_QUEUED is EAGAIN.
+ * TCP, unless the words say otherwise.
  */
 #define VMC_STREAM_FLAGS(X) \
 	X(MSG_OOB, HONOURED, HONOURED, \
@@ -364,14 +364,15 @@
 	X(MSG_EOR, IGNORED, IGNORED, "a stream has no records") \
 	X(MSG_WAITALL, IGNORED, HONOURED, "waits for all") \
 	X(MSG_CONFIRM, IGNORED, IGNORED, "a circuit has no neighbours") \
-	X(MSG_ERRQUEUE, IGNORED, NOT_QUEUED, "the error queue is empty") \
+	X(MSG_ERRQUEUE, IGNORED, HONOURED, "notices of MSG_ZEROCOPY") \
 	X(MSG_NOSIGNAL, HONOURED, IGNORED, "EPIPE without SIGPIPE") \
-	X(MSG_MORE, IGNORED, IGNORED, "nothing is held back") \
+	X(MSG_MORE, HONOURED, IGNORED, \
+	  "holds back until more comes, a segment is full, or 200 ms") \
 	X(MSG_WAITFORONE, IGNORED, HONOURED, "by the kernel, for recvmmsg()") \
 	X(MSG_BATCH, IGNORED, IGNORED, "by the kernel, for sendmmsg()") \
 	X(MSG_SOCK_DEVMEM, IGNORED, IGNORED, "no device writes into a ring") \
-	X(MSG_ZEROCOPY, IGNORED, IGNORED, \
-	  "the data is copied, as TCP does without SO_ZEROCOPY") \
+	X(MSG_ZEROCOPY, HONOURED, IGNORED, \
+	  "the data is copied, and with SO_ZEROCOPY that is told at once") \
 	X(MSG_FASTOPEN, HONOURED, IGNORED, "connects, then sends") \
 	X(MSG_CMSG_CLOEXEC, IGNORED, HONOURED, "by the kernel; told back")
 
@@ -383,7 +384,7 @@
 #define VMC_STREAM_IOCTLS(X) \
 	X(SIOCINQ, READABLE, "FIONREAD: bytes to read") \
 	X(SIOCOUTQ, UNTAKEN, "TIOCOUTQ: bytes that the peer has not read") \
-	X(SIOCOUTQNSD, NOTHING, "0: what is sent lies with the peer") \
+	X(SIOCOUTQNSD, HELD, "bytes that MSG_MORE or TCP_CORK holds back") \
 	X(SIOCATMARK, MARK, "whether the urgent byte is next")
 
 #endif /* VMC_OPTION_TABLE_H */

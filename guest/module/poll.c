@@ -42,12 +42,10 @@ static __poll_t circuit_poll(struct sock *sk, struct vmc_circuit *circuit,
 		return mask;
 	if (READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN)
 		return mask | EPOLLOUT | EPOLLWRNORM;
-	if (!vmc_ring_is_roomy(vmc_circuit_writable_hint(circuit),
-			       circuit->tx_bytes)) {
+	if (!vmc_circuit_is_roomy_hint(circuit)) {
 		WRITE_ONCE(vmc_sk(sk)->wants_space, true);
 		vmc_circuit_await_space(circuit);
-		if (!vmc_ring_is_roomy(vmc_circuit_writable_hint(circuit),
-				       circuit->tx_bytes))
+		if (!vmc_circuit_is_roomy_hint(circuit))
 			return mask;
 	}
 	return mask | EPOLLOUT | EPOLLWRNORM;

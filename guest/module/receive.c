@@ -7,25 +7,11 @@
 #include <net/tcp_states.h>
 #include "circuit.h"
 #include "compat.h"
-#include "option_table.h"
 #include "ring_copy.h"
 #include "shadow.h"
 #include "spin.h"
 #include "stream.h"
 #include "urgent.h"
-
-/* What the table says of flags; the last ends a call. */
-enum flag_way {
-	FLAG_HONOURED,
-	FLAG_IGNORED,
-	FLAG_NOT_QUEUED,
-};
-
-#define PICK_NOT_QUEUED(flag, send, receive, words) \
-	| (FLAG_##receive == FLAG_NOT_QUEUED ? (flag) : 0)
-
-static const unsigned int not_queued_flags =
-	0 VMC_STREAM_FLAGS(PICK_NOT_QUEUED);
 
 static int fallback_receive(struct sock *sk, struct msghdr *msg, size_t bytes,
 			    int flags)
@@ -275,6 +261,28 @@ static int urgent_put(struct msghdr *msg, u8 byte, size_t bytes, int flags)
 	return 1;
 }
 
+static bool wants_time(const struct sock *sk)
+{
+	return sk->sk_flags & (BIT(SOCK_RCVTSTAMP) |
+			       BIT(SOCK_TIMESTAMPING_RX_SOFTWARE));
+}
+
+/*
+ * The bytes came when the peer wrote them, which nobody has seen: what is told
+ * is when they were taken. In the words of the kernel, who knows them all and
+ * wants a packet for it; without memory nothing is told.
+ */
+static void time_put(struct msghdr *msg, struct sock *sk)
+{
+	struct sk_buff *skb = alloc_skb(0, GFP_KERNEL);
+
+	if (!skb)
+		return;
+	__net_timestamp(skb);
+	sock_recv_timestamp(msg, sk, skb);
+	consume_skb(skb);
+}
+
 /**
  * vmc_stream_receive - the recv() family of system calls
  * @sock: ours
@@ -294,8 +302,8 @@ int vmc_stream_receive(struct socket *sock, struct msghdr *msg, size_t bytes,
 
 	if (READ_ONCE(vmc_sk(sk)->is_fallback))
 		return fallback_receive(sk, msg, bytes, flags);
-	if (flags & not_queued_flags)
-		return -EAGAIN;	/* a circuit queues no errors */
+	if (unlikely(flags & MSG_ERRQUEUE))
+		return vmc_receive_error(sk, msg, bytes);
 	lock_sock(sk);
 	if (sk->sk_state == TCP_LISTEN)
 		ret = -ENOTCONN;
@@ -313,6 +321,8 @@ int vmc_stream_receive(struct socket *sock, struct msghdr *msg, size_t bytes,
 	msg->msg_namelen = 0;
 	if (flags & MSG_OOB)
 		return ret ? urgent_put(msg, urgent, bytes, flags) : 0;
+	if (unlikely(wants_time(sk)) && ret)
+		time_put(msg, sk);
 	if (wants_inq)
 		put_cmsg(msg, SOL_TCP, TCP_CM_INQ, sizeof(msg->msg_inq),
 			 &msg->msg_inq);

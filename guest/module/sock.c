@@ -26,7 +26,8 @@
  *      the spinlock that the circuit is still the socket's
  *   b. the worker with an answer to CONNECT: holds a reference
  *   c. the worker with an OFFER: holds a reference to the listener
- *   d. the connect timer: holds a reference, close() stops it
+ *   d. the connect timer and that of what is held back: hold a reference,
+ *	close() stops them
  *   e. poll() and system calls: hold the file, so close() has not run
  */
 #define pr_fmt(fmt) "vmcircuit: " fmt
@@ -39,6 +40,7 @@
 #include "circuit.h"
 #include "compat.h"
 #include "device.h"
+#include "held.h"
 #include "link.h"
 #include "mapping.h"
 #include "sock.h"
@@ -93,6 +95,7 @@ void vmc_sock_init(struct sock *sk)
 	vmc_urgent_reset(sk);
 	INIT_LIST_HEAD(&vs->accept_node);
 	timer_setup(&sk->sk_timer, NULL, 0);
+	vmc_held_init(sk);
 	sk->sk_write_space = sock_write_space;
 	sk->sk_destruct = sock_destruct;
 	/* Doorbells look at sockets under RCU. */
@@ -302,6 +305,9 @@ void vmc_sock_let_go(struct sock *sk, bool abort)
 	 * to have a bell rung for nothing, so no grace period is due here.
 	 */
 	sk_stop_timer(sk, &sk->sk_timer);
+	vmc_held_stop(sk);
+	if (!abort)
+		vmc_held_push(sk);
 	RCU_INIT_POINTER(vmc_sk(sk)->circuit, NULL);
 	vmc_circuit_close(circuit, abort);
 }
@@ -332,6 +338,7 @@ static void sock_lose_circuit(struct sock *sk)
 	vmc_sock_break(sk, ECONNRESET);
 	vmc_mapping_lose(sk);
 	sk_stop_timer(sk, &sk->sk_timer);
+	vmc_held_stop(sk);
 	RCU_INIT_POINTER(vmc_sk(sk)->circuit, NULL);
 	vmc_circuit_release(circuit);
 }
@@ -345,6 +352,8 @@ void vmc_sock_run_deferred(struct sock *sk)
 	struct vmc_sock *vs = vmc_sk(sk);
 
 	vmc_mapping_run_deferred(sk);
+	if (test_and_clear_bit(VMC_DEFERRED_PUSH, &vs->deferred))
+		vmc_held_push(sk);
 	if (test_and_clear_bit(VMC_DEFERRED_UPDATE, &vs->deferred))
 		vmc_sock_update(sk);
 	if (test_and_clear_bit(VMC_DEFERRED_RESET, &vs->deferred))
@@ -389,11 +398,9 @@ static bool signal_has_space(struct sock *sk, struct vmc_circuit *circuit)
 
 	if (!READ_ONCE(vs->wants_space))
 		return false;
-	if (!vmc_ring_is_roomy(vmc_circuit_writable_hint(circuit),
-			       circuit->tx_bytes)) {
+	if (!vmc_circuit_is_roomy_hint(circuit)) {
 		vmc_circuit_await_space(circuit);
-		if (!vmc_ring_is_roomy(vmc_circuit_writable_hint(circuit),
-				       circuit->tx_bytes))
+		if (!vmc_circuit_is_roomy_hint(circuit))
 			return false;
 	}
 	WRITE_ONCE(vs->wants_space, false);

@@ -25,6 +25,7 @@ enum vmc_deferred {
 	VMC_DEFERRED_LINK_DOWN,	/* let the circuit go, its link is dead */
 	VMC_DEFERRED_ANSWER,	/* the connect is answered */
 	VMC_DEFERRED_UNMAPPED,	/* take the indexes back from the program */
+	VMC_DEFERRED_PUSH,	/* what is held back has waited long enough */
 };
 
 /* What is known of the peer's urgent byte. */
@@ -72,6 +73,7 @@ struct vmc_sock {
 	int answer_error;	/* of the connect, 0: it has a circuit */
 	struct vmc_mapping *mapping;
 
+	struct timer_list held_timer;	/* holds a reference */
 	struct list_head accept_node;	/* the listener's lock */
 };
 

@@ -4,9 +4,11 @@
  * shadow, which live in the shadow alone, which are answered from the circuit,
  * and which are refused; here that is done.
  */
+#include <linux/net_tstamp.h>
 #include <net/tcp.h>
 #include "circuit.h"
 #include "compat.h"
+#include "held.h"
 #include "netdev.h"
 #include "option.h"
 #include "shadow.h"
@@ -68,6 +70,56 @@ static int circuit_refusal(const struct sock *sk, enum vmc_option option,
 	return 0;
 }
 
+/*
+ * A ring does not tell when its bytes leave or arrive. What a network card
+ * would tell (SOF_TIMESTAMPING_TX_HARDWARE) loopback's TCP does not either.
+ */
+static bool wants_times_of_sending(int level, int name, sockptr_t value,
+				   unsigned int bytes)
+{
+	u32 flags;
+
+	if (level != SOL_SOCKET ||
+	    (name != SO_TIMESTAMPING_OLD && name != SO_TIMESTAMPING_NEW) ||
+	    bytes < sizeof(flags) ||
+	    copy_from_sockptr(&flags, value, sizeof(flags)))
+		return false;
+	/* To others than the kernel knows it says EINVAL. */
+	return !(flags & ~SOF_TIMESTAMPING_MASK) &&
+	       flags & (SOF_TIMESTAMPING_TX_SOFTWARE |
+			SOF_TIMESTAMPING_TX_SCHED | SOF_TIMESTAMPING_TX_ACK);
+}
+
+/* A new SO_SNDBUF bounds what may wait in the ring. Owned. */
+static void apply_sndbuf(struct sock *sk)
+{
+	struct vmc_circuit *circuit = vmc_sock_circuit(sk);
+
+	if (!circuit)
+		return;
+	vmc_circuit_bound(circuit, sk->sk_sndbuf);
+	/* The kernel woke who waits for room before there was any. */
+	sk->sk_write_space(sk);
+}
+
+/* What else is to be done now that the option has its new value. */
+static void option_apply(struct sock *sk, int level, int name)
+{
+	bool is_sndbuf = level == SOL_SOCKET &&
+			 (name == SO_SNDBUF || name == SO_SNDBUFFORCE);
+
+	if (level != SOL_TCP && name != SO_KEEPALIVE && !is_sndbuf)
+		return;
+	lock_sock(sk);
+	if (is_sndbuf)
+		apply_sndbuf(sk);
+	else
+		vmc_uplink_publish(sk);
+	if (level == SOL_TCP)
+		vmc_held_option(sk, name);
+	release_sock(sk);
+}
+
 /**
  * vmc_sockopt_set - setsockopt(), all levels
  * @sock: ours
@@ -89,15 +141,14 @@ int vmc_sockopt_set(struct socket *sock, int level, int name, sockptr_t value,
 	if (option == VMC_OPTION_NEVER ||
 	    !READ_ONCE(vmc_sk(sk)->is_fallback)) {
 		err = circuit_refusal(sk, option, level);
+		if (!err && wants_times_of_sending(level, name, value, bytes))
+			err = -EOPNOTSUPP;
 		if (err)
 			return err;
 	}
 	err = option_set(sock, option, level, name, value, bytes);
-	if (!err && (level == SOL_TCP || name == SO_KEEPALIVE)) {
-		lock_sock(sk);
-		vmc_uplink_publish(sk);
-		release_sock(sk);
-	}
+	if (!err)
+		option_apply(sk, level, name);
 	return err;
 }
 
@@ -124,18 +175,11 @@ int vmc_sockopt_set_rcvlowat(struct sock *sk, int bytes)
 	return 0;
 }
 
-static u32 circuit_mss(const struct sock *sk)
-{
-	return vmc_netdev_mtu() - sizeof(struct tcphdr) -
-	       (sk->sk_family == AF_INET6 ? sizeof(struct ipv6hdr) :
-					    sizeof(struct iphdr));
-}
-
 /* Under RCU. */
 static void tcp_info_fill(const struct sock *sk, struct vmc_circuit *circuit,
 			  struct tcp_info *info)
 {
-	u32 mss = circuit_mss(sk);
+	u32 mss = vmc_netdev_mss(sk->sk_family);
 
 	memset(info, 0, sizeof(*info));
 	info->tcpi_state = READ_ONCE(sk->sk_state);
@@ -148,7 +192,8 @@ static void tcp_info_fill(const struct sock *sk, struct vmc_circuit *circuit,
 	info->tcpi_rcv_wnd = circuit->rx_bytes;
 	info->tcpi_rcv_space = circuit->rx_bytes;
 	info->tcpi_notsent_bytes = circuit->tx_bytes -
-				   vmc_circuit_writable_hint(circuit);
+				   vmc_circuit_writable_hint(circuit) +
+				   READ_ONCE(circuit->held);
 }
 
 static int value_put(const void *from, int from_bytes, char __user *value,
@@ -182,7 +227,7 @@ static int circuit_get(struct sock *sk, int level, int name,
 	circuit = rcu_dereference(vmc_sk(sk)->circuit);
 	if (circuit) {
 		tcp_info_fill(sk, circuit, &info);
-		mss = circuit_mss(sk);
+		mss = vmc_netdev_mss(sk->sk_family);
 	}
 	rcu_read_unlock();
 	if (name == TCP_MAXSEG)

@@ -13,13 +13,16 @@
 #include "circuit.h"
 #include "compat.h"
 #include "connect.h"
+#include "held.h"
 #include "link.h"
 #include "option_table.h"
 #include "ring_copy.h"
 #include "shadow.h"
 #include "spin.h"
 #include "stream.h"
+#include "timewait.h"
 #include "urgent.h"
+#include "zerocopy.h"
 
 static int fallback_send(struct sock *sk, struct msghdr *msg, size_t bytes)
 {
@@ -44,8 +47,7 @@ static bool space_or_end(struct sock *sk, u32 unused)
 	    !(READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN))
 		ret = (vmc_circuit_peer_flags(circuit) &
 		       (VMC_CTL_GONE | VMC_CTL_RST)) ||
-		      vmc_ring_is_roomy(vmc_circuit_writable_hint(circuit),
-					circuit->tx_bytes);
+		      vmc_circuit_is_roomy_hint(circuit);
 	rcu_read_unlock();
 	return ret;
 }
@@ -80,19 +82,26 @@ static int sleep_for_space(struct sock *sk, long *timeo)
 /* As sleep_for_space(), but spins first: the receiver may be at it. */
 static int wait_for_space(struct sock *sk, long *timeo)
 {
-	int ret = *timeo ? vmc_spin_in_call(sk, space_or_end, 0) : 0;
+	int ret = 0;
 
+	/* Only who sees it can make room. */
+	vmc_held_push(sk);
+	if (*timeo)
+		ret = vmc_spin_in_call(sk, space_or_end, 0);
 	return ret ? min(ret, 0) : sleep_for_space(sk, timeo);
 }
 
 /*
  * Owned. Copies what there is room for; 0 if there is none, -EFAULT if not one
- * byte can be read without waiting for its page. The rings are never touched
- * across such a wait: nobody can hold a dead peer's memory that way.
+ * byte can be read without waiting for its page. What lies before such a page
+ * is held back: as with TCP, a receiver does not see parts of a small send().
+ * The rings are never touched across the wait: nobody can hold a dead peer's
+ * memory that way.
  */
-static int send_some(struct vmc_circuit *circuit, struct msghdr *msg)
+static int send_some(struct sock *sk, struct vmc_circuit *circuit,
+		     struct msghdr *msg, bool is_held)
 {
-	u32 room = vmc_circuit_writable(circuit);
+	u32 room = vmc_circuit_room(circuit);
 	u32 bytes, copied;
 	bool is_urgent;
 
@@ -100,13 +109,20 @@ static int send_some(struct vmc_circuit *circuit, struct msghdr *msg)
 	if (!bytes)
 		return 0;
 	pagefault_disable();
-	copied = vmc_ring_copy_in(circuit, 0, bytes, &msg->msg_iter);
+	copied = vmc_ring_copy_in(circuit, circuit->held, bytes,
+				  &msg->msg_iter);
 	pagefault_enable();
 	if (!copied)
 		return -EFAULT;
 	is_urgent = (msg->msg_flags & MSG_OOB) && !msg_data_left(msg);
+	if (unlikely((is_held && !is_urgent) || copied < bytes)) {
+		vmc_circuit_hold(circuit, copied);
+		if (is_held)
+			vmc_held_look(sk);
+		return copied;
+	}
 	if (unlikely(is_urgent))
-		vmc_urgent_mark(circuit, copied);
+		vmc_urgent_mark(circuit, circuit->held + copied);
 	vmc_circuit_produce(circuit, copied);
 	/* Whether or not somebody waits for data. */
 	if (unlikely(is_urgent))
@@ -137,6 +153,7 @@ int vmc_stream_fault_in(struct sock *sk, struct msghdr *msg, bool is_send)
 /* Owned, connected. */
 static int circuit_send(struct sock *sk, struct msghdr *msg, long timeo)
 {
+	bool is_held = vmc_held_is_wanted(sk, msg->msg_flags);
 	struct vmc_circuit *circuit;
 	int sent = 0, err, n;
 
@@ -167,7 +184,7 @@ static int circuit_send(struct sock *sk, struct msghdr *msg, long timeo)
 			vmc_sock_break(sk, EPIPE);
 			return sent;
 		}
-		n = send_some(circuit, msg);
+		n = send_some(sk, circuit, msg, is_held);
 		if (n < 0) {
 			err = vmc_stream_fault_in(sk, msg, true);
 			if (err)
@@ -186,6 +203,9 @@ static int circuit_send(struct sock *sk, struct msghdr *msg, long timeo)
 			goto stop;
 	}
 stop:
+	/* After a page that is not there, for one. */
+	if (!is_held)
+		vmc_held_push(sk);
 	return sent ?: sk_stream_error(sk, msg->msg_flags, err);
 }
 
@@ -195,15 +215,13 @@ stop:
  * @msg: flags and data
  * @bytes: of data
  *
- * MSG_MORE and TCP_CORK may hold data back, they need not; a ring has no
- * packets to fill, so what is written is there.
- *
  * Return: as sendmsg(2); -EBUSY while a program has mapped the circuit.
  */
 int vmc_stream_send(struct socket *sock, struct msghdr *msg, size_t bytes)
 {
 	struct sock *sk = sock->sk;
-	int flags = msg->msg_flags, ret;
+	int flags = msg->msg_flags, ret = 0;
+	struct ubuf_info *notice = NULL;
 	long timeo;
 
 	if ((flags & MSG_FASTOPEN) && msg->msg_name &&
@@ -220,22 +238,46 @@ int vmc_stream_send(struct socket *sock, struct msghdr *msg, size_t bytes)
 		return -EISCONN;
 	lock_sock(sk);
 	timeo = sock_sndtimeo(sk, flags & MSG_DONTWAIT);
-	ret = 0;
-	if (((1 << sk->sk_state) & ~(TCPF_ESTABLISHED | TCPF_CLOSE_WAIT)))
+	if (unlikely(flags & MSG_ZEROCOPY))
+		ret = vmc_zerocopy_begin(sk, msg, &notice);
+	if (!ret && ((1 << sk->sk_state) & ~(TCPF_ESTABLISHED | TCPF_CLOSE_WAIT)))
 		ret = sk_stream_wait_connect(sk, &timeo);
 	if (ret)
 		ret = sk_stream_error(sk, flags, ret);
 	else
 		ret = circuit_send(sk, msg, timeo);
+	if (unlikely(notice))
+		vmc_zerocopy_end(notice, ret);
 	release_sock(sk);
 	return ret;
+}
+
+/**
+ * vmc_stream_splice_eof - sendfile() or splice() found less than it was to send
+ * @sock: ours
+ *
+ * They send with MSG_MORE what is not the end.
+ */
+void vmc_stream_splice_eof(struct socket *sock)
+{
+	struct socket *shadow = vmc_sk(sock->sk)->shadow;
+	struct sock *sk = sock->sk;
+
+	if (READ_ONCE(vmc_sk(sk)->is_fallback)) {
+		READ_ONCE(shadow->ops)->splice_eof(shadow);
+		return;
+	}
+	lock_sock(sk);
+	if (!vmc_held_is_wanted(sk, 0))
+		vmc_held_push(sk);
+	release_sock(sk);
 }
 
 enum ioctl_way {
 	IOCTL_READABLE,
 	IOCTL_UNTAKEN,
+	IOCTL_HELD,
 	IOCTL_MARK,
-	IOCTL_NOTHING,
 	IOCTL_OTHER,
 };
 
@@ -282,13 +324,14 @@ int vmc_stream_ioctl(struct sock *sk, int cmd, int *ret_value)
 		break;
 	case IOCTL_UNTAKEN:
 		*ret_value = circuit ? circuit->tx_bytes -
-				       vmc_circuit_writable(circuit) : 0;
+				       vmc_circuit_writable(circuit) +
+				       circuit->held : 0;
+		break;
+	case IOCTL_HELD:
+		*ret_value = circuit ? circuit->held : 0;
 		break;
 	case IOCTL_MARK:
 		*ret_value = circuit && vmc_urgent_is_next(sk, circuit);
-		break;
-	case IOCTL_NOTHING:
-		*ret_value = 0;
 		break;
 	case IOCTL_OTHER:
 		err = -ENOIOCTLCMD;
@@ -325,8 +368,11 @@ void vmc_stream_shutdown(struct sock *sk, int how)
 	if ((how & SEND_SHUTDOWN) &&
 	    ((1 << sk->sk_state) & (TCPF_ESTABLISHED | TCPF_CLOSE_WAIT)) &&
 	    vmc_circuit_step(circuit, VMC_EVENT_SHUT_TX)) {
+		if (sk->sk_state == TCP_ESTABLISHED)
+			vmc_timewait_enter(sk);
 		inet_sk_set_state(sk, sk->sk_state == TCP_ESTABLISHED ?
 				  TCP_FIN_WAIT2 : TCP_CLOSE);
+		vmc_held_push(sk);
 		vmc_circuit_set_flags(circuit, VMC_CTL_FIN);
 	}
 	if (sk->sk_state == TCP_FIN_WAIT2 &&

@@ -156,6 +156,43 @@ def test_more_is_pushed_by_the_next_send(server, client, joined):
     assert server.run("receive(a, 8)") == b"headtail"
 
 
+HELD = "ioctl_int(c, 0x894b)"            # SIOCOUTQNSD
+
+
+def test_more_is_held_back(server, client, joined):
+    # A machine that stalls may spend the 200 ms before the question comes.
+    turns = client.run(f"""
+turns = 0
+def is_held():
+    global turns
+    turns += 1
+    c.send(b'head', MSG_MORE)
+    held = {HELD}
+    c.send(b'tail')
+    return held == 4
+eventually(is_held)
+eventually(lambda: {HELD} == 0)
+turns
+""")
+    assert server.run(f"receive(a, {turns} * 8) == b'headtail' * {turns}")
+
+
+def test_more_than_a_segment_is_not_held_whole(server, client, joined):
+    client.run("c.sendall(pattern(200000), MSG_MORE)")
+    assert server.run("receive(a, 200000) == pattern(200000)")
+
+
+def test_more_before_a_close_is_not_lost(server, client, joined):
+    client.run("c.send(b'last', MSG_MORE); c.close()")
+    assert server.run("read_to_end(a)") == b"last"
+
+
+def test_urgent_byte_takes_along_what_is_held(server, client, joined):
+    client.run("c.send(b'head', MSG_MORE); c.send(b'!', MSG_OOB)")
+    server.run("wait_ready(a, POLLPRI)")
+    assert server.run("receive(a, 4), a.recv(1, MSG_OOB)") == (b"head", b"!")
+
+
 def test_more_arrives_even_if_nothing_follows(server, client, joined):
     client.run("c.send(b'alone', MSG_MORE)")
     assert server.run("receive(a, 5)") == b"alone"
@@ -197,6 +234,19 @@ a.setsockopt(IPPROTO_TCP, 36, 1)                    # TCP_INQ
 
 def test_error_queue_is_empty(server, joined):
     assert server.errno("a.recvmsg(10, 100, MSG_ERRQUEUE)") == EAGAIN
+
+
+@pytest.mark.parametrize("option", [29, 35], ids=["micro", "nano"])
+def test_receiver_is_told_the_time(server, client, joined, option):
+    server.run(f"a.setsockopt(SOL_SOCKET, {option}, 1)")    # SO_TIMESTAMP, NS
+    client.run("c.sendall(b'x')")
+    kind, apart = server.run("""
+wait_ready(a, POLLIN)
+data, [(level, kind, told)], flags, name = a.recvmsg(9, 100)
+(level, kind), struct.unpack("qq", told)[0] - time.time()
+""")
+    assert kind == (server.run("SOL_SOCKET"), option)
+    assert abs(apart) < 60
 
 
 def test_recvmsg_gives_no_name_and_no_control_data(server, client, joined):

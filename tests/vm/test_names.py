@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What sockets say about themselves and their peers."""
 
-from errno import EFAULT, EINVAL, ENOTCONN
+from errno import EADDRINUSE, EFAULT, EINVAL, ENOTCONN
 
 import pytest
 
@@ -131,4 +131,44 @@ def test_datagram_sockets_stay_ordinary_udp(server, client, joined):
     assert client.run("""
 d = socket.socket(FAMILY, SOCK_DGRAM)
 d.getsockopt(SOL_SOCKET, SO_PROTOCOL) == IPPROTO_UDP
+""")
+
+
+def test_name_of_who_closed_first_rests(server, client, joined):
+    server.run("port = port_of(s); a.close()")
+    client.run("read_to_end(c); c.close()")
+    server.run("s.close()")
+    assert server.errno("listen(port)") == EADDRINUSE
+    assert server.errno("listen(port, options=[(SOL_SOCKET, SO_REUSEADDR, "
+                        "1)])") == EADDRINUSE
+    assert server.errno("listen(port, host='::' if FAMILY == AF_INET6 else "
+                        "'0.0.0.0')") == EADDRINUSE
+    # Another address of the same guest does not mind.
+    other = server.run("'::1' if FAMILY == AF_INET6 else '127.0.0.9'")
+    if server.run("SERVER") != other:
+        server.run(f"listen(port, host='{other}')")
+
+
+def test_name_that_both_reuse_does_not_rest(server, client):
+    port = server.run("reuse = [(SOL_SOCKET, SO_REUSEADDR, 1)]; "
+                      "s = listen(options=reuse); port_of(s)")
+    client.run(f"c = connect({port})")
+    server.run("a, _ = s.accept(); a.close()")
+    client.run("read_to_end(c); c.close()")
+    server.run(f"s.close(); listen({port}, options=reuse)")
+
+
+def test_name_of_who_closed_last_is_free(server, client, joined):
+    client.run("c.close()")
+    # TCP waits for the last acknowledgement.
+    server.run("""
+read_to_end(a)
+port = port_of(s)
+a.close(), s.close()
+def is_free():
+    try:
+        return listen(port)
+    except OSError:
+        return None
+eventually(is_free)
 """)

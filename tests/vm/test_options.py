@@ -253,8 +253,7 @@ def test_low_water_mark_yields_to_the_end(server, client, joined):
 
 
 def test_cork_is_drawn_by_clearing_it(server, client, joined):
-    # TCP holds a corked part back for up to 200 ms, a circuit need not:
-    # nobody saves packets there. Clearing it lets everything out.
+    # Or the 200 ms are over before. Clearing it lets everything out.
     client.run("""
 c.setsockopt(IPPROTO_TCP, TCP_CORK, 1)
 c.send(b'head'); c.send(b'body')

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Bytes: all of them, in order, once; and waiting for room or data."""
 
-from errno import EAGAIN, EBADF, EFAULT, EINVAL, ENOTTY, EOPNOTSUPP, ESPIPE
+from errno import EAGAIN, EBADF, EFAULT, EINVAL, ENOTTY, EPIPE, ESPIPE
 
 import pytest
 
@@ -394,6 +394,35 @@ c.connect((SERVER, PORT))
     task.join()
 
 
+def test_send_buffer_set_later_bounds_what_lies_unread(server, client, joined):
+    large, small = client.run("""
+d = connect()
+d.setblocking(False), c.setblocking(False)
+c.setsockopt(SOL_SOCKET, SO_SNDBUF, 1)
+fill_stably(d), fill_stably(c)
+""")
+    assert small < large
+    assert not client.run("ready(c, POLLOUT)")
+    server.run(f"whole = receive(a, {small})")
+    client.run("wait_ready(c, POLLOUT)")
+    # And it still carries everything.
+    client.run("c.setblocking(True)")
+    task = client.spawn("c.sendall(pattern(300000)); c.shutdown(SHUT_WR)")
+    assert server.run("read_to_end(a) == pattern(300000)")
+    task.join()
+
+
+@pytest.mark.circuit
+def test_larger_send_buffer_lets_a_waiting_sender_go_on(server, client,
+                                                        joined):
+    client.run("c.setsockopt(SOL_SOCKET, SO_SNDBUF, 1)")
+    task = client.spawn("c.sendall(pattern(200000))")
+    task.assert_blocked()
+    client.run("c.setsockopt(SOL_SOCKET, SO_SNDBUF, 200000)")
+    task.join()
+    assert server.run("receive(a, 200000) == pattern(200000)")
+
+
 def test_closed_descriptor_is_bad(server, client, joined):
     assert client.errno("""
 number = c.fileno(); c.close()
@@ -401,20 +430,37 @@ os.write(number, b"x")
 """) == EBADF
 
 
-def test_zerocopy_send_works_or_is_refused(server, client, joined):
-    # What may not happen: that SO_ZEROCOPY is taken and no notice comes.
-    refused = client.run("""
-try:
-    c.setsockopt(SOL_SOCKET, 60, 1)
-    refused = False
-except OSError as error:
-    refused = error.errno
-refused
+def test_zerocopy_send_is_told_about(server, client, joined):
+    client.run("""
+c.setsockopt(SOL_SOCKET, 60, 1)                     # SO_ZEROCOPY
+buffer = pattern(20000)
+c.send(buffer, 0x4000000), c.send(buffer, 0x4000000)
 """)
-    if refused:
-        assert refused in (EOPNOTSUPP, client.run("ENOPROTOOPT"))
-        return
-    client.run("buffer = pattern(20000); c.send(buffer, 0x4000000)")
-    assert server.run("receive(a, 20000) == pattern(20000)")
-    client.run("wait_ready(c, POLLERR)")
-    assert client.run("c.recvmsg(0, 1000, MSG_ERRQUEUE)[2] & MSG_ERRQUEUE")
+    assert server.run("receive(a, 40000) == 2 * pattern(20000)")
+    client.run("""
+notices = []
+def hear():
+    wait_ready(c, POLLERR)
+    data, [(level, kind, told)], flags, _ = c.recvmsg(0, 1000, MSG_ERRQUEUE)
+    notices.append((data, flags & MSG_ERRQUEUE,
+                    struct.unpack_from("IBBBBII", told)))
+    return notices[-1][2][6]
+eventually(lambda: hear() == 1)
+""")
+    # errno 0, of MSG_ZEROCOPY, and which calls: the first, the last.
+    for data, flag, told in (notices := client.run("notices")):
+        assert (data, bool(flag)) == (b"", True)
+        assert told[:3] == (0, 5, 0) and told[3] in (0, 1)
+    assert notices[0][2][5] == 0
+    assert client.errno("c.recvmsg(0, 1000, MSG_ERRQUEUE)") == EAGAIN
+    assert client.errno("c.shutdown(SHUT_WR); c.send(buffer, 0x4000000 | "
+                        "MSG_NOSIGNAL)") == EPIPE
+    assert client.errno("c.recvmsg(0, 1000, MSG_ERRQUEUE)") == EAGAIN
+
+
+def test_small_send_of_untouched_memory_arrives_in_one_piece(server, client,
+                                                             joined):
+    task = server.spawn("len(a.recv(100000))")
+    task.assert_blocked()
+    client.run("import mmap; m = mmap.mmap(-1, 16384); m[0] = 1; c.send(m)")
+    assert task.join() == 16384

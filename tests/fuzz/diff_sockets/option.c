@@ -74,12 +74,8 @@ static const struct {
  */
 bool diff_option_is_refused(int option)
 {
-	const int name = options[option % NR_OPTIONS].name;
-
-	return options[option % NR_OPTIONS].level == SOL_SOCKET ?
-	       name == SO_ZEROCOPY :
-	       options[option % NR_OPTIONS].level == IPPROTO_TCP &&
-	       name == TCP_REPAIR;
+	return options[option % NR_OPTIONS].level == IPPROTO_TCP &&
+	       options[option % NR_OPTIONS].name == TCP_REPAIR;
 }
 
 /**
