@@ -10,6 +10,7 @@
 #include <linux/spinlock.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
+#include "netdev.h"
 #include "timewait.h"
 
 #define DURATION	(60 * HZ)
@@ -106,7 +107,9 @@ bool vmc_timewait_forbids(const struct sock *sk, const struct sock *tcp,
 	struct place place;
 	u16 port;
 
+	/* Circuits are in one namespace only. */
 	if (inet_sk(tcp)->inet_num ||
+	    !net_eq(sock_net(sk), vmc_netdev_net()) ||
 	    !name_read(sk, addr, addr_bytes, &address, &port) || !port)
 		return false;
 	spin_lock_bh(&places_lock);
