@@ -79,8 +79,11 @@ def new_socket(family=None):
 
 
 def listen(port=0, host=None, backlog=64, family=None, options=()):
-    """A listening socket; by default on SERVER and a port of its own."""
+    """A listening socket; by default on SERVER and a port of its own. At others
+    an earlier connection may rest in TIME_WAIT, as servers know."""
     sock = new_socket(family)
+    if port:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     for level, name, value in options:
         sock.setsockopt(level, name, value)
     sock.bind((SERVER if host is None else host, port))
