@@ -40,8 +40,9 @@ class Sockperf(Benchmark):
     def once(self, world, subject, case, plan):
         out = subject.client(world).run(
             "sockperf", *self.words, *self.protocol,
-            "-i", subject.address(world), "-p", subject.port(PORT), "-m", case.size, "--full-rtt",
-            "-t", max(1, round(plan.seconds)), group=subject.group)
+            "-i", subject.address(world), "-p", subject.port(PORT),
+            "-m", case.size, "--full-rtt", "-t", max(1, round(plan.seconds)),
+            group=subject.group)
         figures = {name: (value, "us") for name, value in parse(out).items()}
         return Run(figures, less=tuple(figures))
 

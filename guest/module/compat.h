@@ -52,4 +52,7 @@ typedef struct sockaddr vmc_sockaddr;
 	inet_recv_error(sk, msg, bytes, &(msg)->msg_namelen)
 #endif
 
+/* Newer kernels have no poll_does_not_wait(). */
+#define vmc_poll_waits(wait) ((wait) && (wait)->_qproc)
+
 #endif /* VMC_COMPAT_H */

@@ -11,6 +11,21 @@
 #include "shadow.h"
 #include "urgent.h"
 
+/*
+ * Data does not wake who waits for the end alone, and so does not make it ask
+ * anew. Each bell costs the peer a doorbell from then on, so who only looks
+ * asks for none.
+ */
+static void note_end_waiter(struct sock *sk, const poll_table *wait)
+{
+	__poll_t wanted = poll_requested_events(wait);
+
+	if (vmc_poll_waits(wait) && !(wanted & EPOLLIN) &&
+	    ((wanted & EPOLLRDHUP) ||
+	     (READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN)))
+		WRITE_ONCE(vmc_sk(sk)->wants_end, true);
+}
+
 /* Under RCU. Asks for bells on what is not there, and looks again. */
 static __poll_t circuit_poll(struct sock *sk, struct vmc_circuit *circuit,
 			     __poll_t wanted)
@@ -20,11 +35,6 @@ static __poll_t circuit_poll(struct sock *sk, struct vmc_circuit *circuit,
 			   circuit->rx_bytes / 2);
 	__poll_t mask = 0;
 
-	/* Data does not wake such a waiter, and so does not make it ask anew. */
-	if (!(wanted & EPOLLIN) &&
-	    ((wanted & EPOLLRDHUP) ||
-	     (READ_ONCE(sk->sk_shutdown) & SEND_SHUTDOWN)))
-		WRITE_ONCE(vmc_sk(sk)->wants_end, true);
 	/*
 	 * Always, though there may be data: an edge-triggered waiter wants to
 	 * hear of the data after these, too, and everybody of the end.
@@ -95,6 +105,7 @@ __poll_t vmc_poll(struct file *file, struct socket *sock, poll_table *wait)
 	if (READ_ONCE(vmc_sk(sk)->is_fallback))
 		return fallback_poll(sk);
 
+	note_end_waiter(sk, wait);
 	rcu_read_lock();
 	circuit = rcu_dereference(vmc_sk(sk)->circuit);
 	if (circuit)

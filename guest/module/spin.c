@@ -19,6 +19,12 @@
 #include "spin.h"
 #include "stats.h"
 
+/*
+ * Of two that sleep each sees the other's wake-up, too. So the look that tries
+ * whether spinning is worth it again takes longer.
+ */
+#define PATIENCE	3U
+
 /* So many waits may sleep at once before one spins again. */
 #define MOST_PASSED	63U
 
@@ -98,11 +104,13 @@ static void learn(bool is_won)
 bool vmc_spin(struct sock *sk, bool (*is_over)(struct sock *sk, u32 argument),
 	      u32 argument)
 {
+	u64 end_ns, limit_ns = (u64)READ_ONCE(spin_us) * NSEC_PER_USEC;
 	bool ret = false;
-	u64 end_ns;
 
 	preempt_disable();
-	end_ns = local_clock() + (u64)READ_ONCE(spin_us) * NSEC_PER_USEC;
+	if (this_cpu_read(lesson.penalty))
+		limit_ns *= PATIENCE;
+	end_ns = local_clock() + limit_ns;
 	vmc_event_mute();
 	do {
 		vmc_event_take_now();
