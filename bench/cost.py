@@ -157,8 +157,8 @@ class Meter:
         processors = processors_s(pid)
         # One program: under emulation each takes tens of milliseconds.
         out = guest.run("tail", "-v", "-n", "+1", *GUEST_FILES)
-        irqs, module, netstat, _ = (text.partition("\n")[2] for text in
-                                    out.split("==> ")[1:])
+        irqs, module, netstat, _ = (text.partition("\n")[2].rstrip("\n")
+                                    for text in out.split("==> ")[1:])
         counters = named_numbers(module)
         add(sample.module, counters)
         sample.circuits += counters.get("circuits_connected", 0)

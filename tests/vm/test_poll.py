@@ -83,6 +83,21 @@ def test_peers_end_polls_readable_and_hung_up_for_reading(server, client,
         server.run("POLLIN | POLLOUT | POLLRDHUP")
 
 
+@pytest.mark.circuit
+@pytest.mark.remote
+@pytest.mark.one_family
+def test_a_look_for_the_end_alone_asks_for_one_bell(server, client, joined):
+    """A program with a mapped circuit looks so, again and again."""
+    assert server.run("ready(a, POLLRDHUP)") == 0
+    before = client.run("stats()['doorbells_sent']")
+    client.run("""
+for _ in range(20):
+    c.send(b"x")
+    time.sleep(0.02)
+""")
+    assert client.run("stats()['doorbells_sent']") - before <= 2
+
+
 def test_end_is_not_told_to_who_did_not_ask(server, client, joined):
     client.run("c.shutdown(SHUT_WR)")
     server.run("wait_ready(a, POLLRDHUP)")
