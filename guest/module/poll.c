@@ -6,6 +6,7 @@
 #include <net/inet_common.h>
 #include <net/tcp_states.h>
 #include "circuit.h"
+#include "compat.h"
 #include "listen.h"
 #include "poll.h"
 #include "shadow.h"
