@@ -31,17 +31,6 @@ def table_html(lines):
                 + "</tr>\n" for line in body) + "</table>\n")
 
 
-def tables_html(rows):
-    """The tables of a benchmark."""
-    blocks = [[]]
-    for line in table.lines_of(rows):
-        if line:
-            blocks[-1].append(line)
-        else:
-            blocks.append([])
-    return "".join(map(table_html, blocks))
-
-
 def draw_all(directory, results):
     """Draw the plots; return their SVG, or say why there are none."""
     parts = []
@@ -89,7 +78,8 @@ def write(directory, about, results):
              *draw_all(directory, results), "<h2>Summary</h2>\n",
              table_html(table.summary(results))]
     for bench, rows in table.grouped(results):
-        parts += [f"<h2>{html.escape(bench)}</h2>\n", tables_html(rows)]
+        parts += [f"<h2>{html.escape(bench)}</h2>\n",
+                  *map(table_html, table.tables_of(rows))]
     parts += ["<h2>What could not run</h2>\n", lacks_html(results),
               "</body></html>\n"]
     (directory / "report.html").write_text("".join(parts))

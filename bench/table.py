@@ -67,13 +67,20 @@ def sorted_rows(rows):
         order[row["metric"]], row["size"] or 0, row["connections"] or 0))
 
 
-def lines_of(rows):
-    """Figures in a table, then what they cost in another."""
-    yield from figures_of([row for row in rows if row["kind"] != "cost"])
+def tables_of(rows):
+    """The tables of a benchmark, each its lines: figures, what they cost."""
+    yield list(figures_of([row for row in rows if row["kind"] != "cost"]))
     costs = [row for row in rows if row["kind"] == "cost"]
     if costs:
-        yield ""
-        yield from costs_of(costs)
+        yield list(costs_of(costs))
+
+
+def lines_of(rows):
+    """The same, one below the other."""
+    for number, lines in enumerate(tables_of(rows)):
+        if number:
+            yield ""
+        yield from lines
 
 
 def table_of(titles, body):

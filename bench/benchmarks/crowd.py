@@ -45,11 +45,11 @@ def start_servers(world, subjects):
             world.serve(subject, "crowd", "serve", "0.0.0.0", port, port=port)
 
 
-def client(world, subject, verb, case, seconds):
-    return parse(world.client.run(
-        "crowd", verb, subject.address(world), subject.port(PORT),
-        case.connections, case.size, seconds, group=subject.group,
-        timeout=seconds + 60))
+def fairness(case, line):
+    """How evenly the connections were served, if that was measured."""
+    if case.connections > 1 and line["total"]:
+        return {"fairness": (jain(line["each"]), "Jain's index")}
+    return {}
 
 
 class Sizes(Benchmark):
@@ -58,7 +58,6 @@ class Sizes(Benchmark):
     name = "crowd sizes"
     subjects = SUBJECTS
     limits = {"throughput": ("guest", "kernel copy")}
-    verb = "send"
 
     def cases(self, plan):
         return [Case(f"messages of {size} bytes", size, 1)
@@ -73,11 +72,12 @@ class Sizes(Benchmark):
         return None
 
     def once(self, world, subject, case, plan):
-        line = client(world, subject, self.verb, case, plan.seconds)
-        figures = {"throughput": (line["rate"], "bytes/s")}
-        if case.connections > 1 and line["total"]:
-            figures["fairness"] = (jain(line["each"]), "Jain's index")
-        return Run(figures, nr_bytes=line["total"])
+        line = parse(world.client.run(
+            "crowd", "send", subject.address(world), subject.port(PORT),
+            case.connections, case.size, plan.seconds, group=subject.group,
+            timeout=plan.seconds + 60))
+        return Run({"throughput": (line["rate"], "bytes/s"),
+                    **fairness(case, line)}, nr_bytes=line["total"])
 
 
 class Streams(Sizes):
@@ -130,9 +130,8 @@ class Requests(Benchmark):
             world.client.run("rm", "-f", HOLD_FILE)
         asked = wait_lines(world, 2)[1]
         world.client.wait_end(holder)
-        figures = {"rate": (asked["rate"], "round trips/s")}
-        if case.connections > 1 and asked["total"]:
-            figures["fairness"] = (jain(asked["each"]), "Jain's index")
+        figures = {"rate": (asked["rate"], "round trips/s"),
+                   **fairness(case, asked)}
         idle = {f"memory, {where}":
                 ((after[where] - before[where]) / case.connections, "bytes")
                 for where in after}
@@ -174,7 +173,7 @@ def own_bytes(pid):
 
 
 def ring_bytes(pids):
-    """Pages of files in memory, other than guests' memory, that are stood."""
+    """Pages of files in memory, other than guests' memory, that are held."""
     files = {}
     for pid in pids:
         for path in Path(f"/proc/{pid}/fd").iterdir():

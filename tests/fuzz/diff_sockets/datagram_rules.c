@@ -146,6 +146,21 @@ static bool is_joined_by_others(const struct diff_world *world, int slot)
 	return false;
 }
 
+static bool is_send(const struct diff_operation *operation)
+{
+	switch ((int)operation->kind) {
+	case DIFF_SEND:
+	case DIFF_SPLICE_IN:
+	case DIFF_SENDFILE:
+	case DIFF_FORK_SEND:
+	case DIFF_SEND_TO:
+	case DIFF_SEND_PARTS:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /**
  * diff_datagram_makes_sense - whether to play an operation
  * @world: at rest
@@ -157,14 +172,9 @@ bool diff_datagram_makes_sense(const struct diff_world *world,
 	int first = operation->argument[0];
 	const struct diff_slot *slot = &world->slots[first];
 
-	switch ((int)operation->kind) {
-	case DIFF_SEND:
-	case DIFF_SPLICE_IN:
-	case DIFF_SENDFILE:
-	case DIFF_FORK_SEND:
-	case DIFF_SEND_TO:
-	case DIFF_SEND_PARTS:
+	if (is_send(operation))
 		return send_makes_sense(world, operation);
+	switch ((int)operation->kind) {
 	case DIFF_RECV:
 	case DIFF_SPLICE_OUT:
 		return !slot->connection->is_mixed &&
@@ -201,6 +211,27 @@ static unsigned int flow_of(const struct diff_slot *slot,
 	       slot->socket * 4 * DIFF_MAX_OPERATIONS;
 }
 
+/* Those whose receive queue it reaches must know of which flow it is. */
+static void note_send(struct diff_world *world,
+		      const struct diff_operation *operation)
+{
+	const struct diff_slot *slot = &world->slots[operation->argument[0]];
+	unsigned int port = target_of(world, operation);
+	unsigned int i, flow = flow_of(slot, operation);
+	struct diff_connection *at;
+
+	for (i = 0; i < DIFF_NR_SLOTS; i++) {
+		if (!is_at(&world->slots[i], port))
+			continue;
+		at = world->slots[i].connection;
+		if (has_waiting(&world->slots[i]))
+			at->is_mixed |= at->flow != flow;
+		else
+			at->is_mixed = false;
+		at->flow = flow;
+	}
+}
+
 /**
  * diff_datagram_prepare - what must be known before an operation is played
  * @world: at rest
@@ -210,30 +241,11 @@ void diff_datagram_prepare(struct diff_world *world,
 			   const struct diff_operation *operation)
 {
 	struct diff_slot *slot = &world->slots[operation->argument[0]];
-	unsigned int port, i, flow;
-	struct diff_connection *at;
 
 	world->nr_datagrams++;
+	if (is_send(operation))
+		note_send(world, operation);
 	switch ((int)operation->kind) {
-	case DIFF_SEND:
-	case DIFF_SPLICE_IN:
-	case DIFF_SENDFILE:
-	case DIFF_FORK_SEND:
-	case DIFF_SEND_TO:
-	case DIFF_SEND_PARTS:
-		port = target_of(world, operation);
-		flow = flow_of(slot, operation);
-		for (i = 0; i < DIFF_NR_SLOTS; i++) {
-			if (!is_at(&world->slots[i], port))
-				continue;
-			at = world->slots[i].connection;
-			if (has_waiting(&world->slots[i]))
-				at->is_mixed |= at->flow != flow;
-			else
-				at->is_mixed = false;
-			at->flow = flow;
-		}
-		break;
 	case DIFF_BIND:
 	case DIFF_CONNECT:
 	case DIFF_CONNECT_PORT:
