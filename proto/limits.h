@@ -8,7 +8,7 @@
 #define VMC_PROTO_LIMITS_H
 
 /* The protocol version that HELLO and WELCOME carry. */
-#define VMC_PROTOCOL_VERSION		1
+#define VMC_PROTOCOL_VERSION		2
 
 /*
  * The virtio device id of the switch. QEMU aborts on ids that it has no name

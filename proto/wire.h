@@ -122,7 +122,8 @@ VMC_SIZE_IS(struct vmc_hello, 24);
 struct vmc_listen {
 	__le32	listener;	/* chosen by the guest, unique in the VM */
 	__u8	v6only;
-	__u8	pad[3];
+	__u8	pad;
+	__le16	room;		/* as in ACCEPT, at most 65535 */
 	struct vmc_name local;
 	__le32	tx_bytes;	/* wished ring sizes, 0: default */
 	__le32	rx_bytes;
@@ -161,8 +162,10 @@ VMC_SIZE_IS(struct vmc_cancel, 8);
 /* ACCEPT: answers OFFER; the guest's end is ready to receive. */
 struct vmc_accept {
 	struct vmc_circuit_id id;
+	__le32	room;		/* OFFERs of this listener that it will accept at once */
+	__le32	pad;
 };
-VMC_SIZE_IS(struct vmc_accept, 16);
+VMC_SIZE_IS(struct vmc_accept, 24);
 
 /* REFUSE: answers OFFER; the guest will not touch the rings. */
 struct vmc_refuse {

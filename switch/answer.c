@@ -20,7 +20,7 @@ enum verdict {
 	VERDICT_LIE,		/* end the connection */
 	VERDICT_STALE,		/* crossed another message; ignore */
 	VERDICT_ESTABLISH,
-	VERDICT_REFUSE,		/* the dialler gets FAILED */
+	VERDICT_REFUSE,		/* the dialler gets FAILED, or RESET */
 	VERDICT_CLOSE,
 };
 
@@ -55,6 +55,31 @@ static enum verdict answer_verdict(enum vmc_state state, unsigned int type)
 	return VERDICT_LIE;
 }
 
+static void open_end(struct vmc_link *link, unsigned int end, uint32_t slot)
+{
+	vmc_link_step(link, end, slot, VMC_EVENT_ESTABLISH);
+	if (link->ends[end].vm)
+		link->ends[end].vm->stats.circuits_opened++;
+}
+
+/**
+ * vmc_answer_dial - a VM that dialled another may use its circuit
+ * @link: its link
+ * @slot: the circuit, with a dial
+ *
+ * The other has accepted, or is about to.
+ */
+void vmc_answer_dial(struct vmc_link *link, uint32_t slot)
+{
+	struct vmc_circuit *circuit = &link->circuits.circuits[slot];
+	struct vmc_dial *dial = circuit->dial;
+
+	open_end(link, circuit->dialler, slot);
+	vmc_notice_connected(link, circuit->dialler, slot, dial->cookie);
+	circuit->dial = NULL;
+	vmc_dial_remove(&dial->vm->dials, dial);
+}
+
 /**
  * vmc_answer_establish - both ends of a circuit may use it
  * @link: its link
@@ -65,22 +90,22 @@ void vmc_answer_establish(struct vmc_link *link, unsigned int end,
 			  uint32_t slot)
 {
 	struct vmc_circuit *circuit = &link->circuits.circuits[slot];
-	struct vmc_dial *dial = circuit->dial;
-	unsigned int i;
 
-	vmc_circuit_step(circuit, end, VMC_EVENT_ESTABLISH);
-	vmc_circuit_step(circuit, !end, VMC_EVENT_ESTABLISH);
-	for (i = 0; i < 2; i++) {
-		if (link->ends[i].vm)
-			link->ends[i].vm->stats.circuits_opened++;
-	}
+	open_end(link, end, slot);
 	if (circuit->terminal) {
+		open_end(link, !end, slot);
 		circuit->terminal->ops->accepted(circuit->terminal);
-		return;
+	} else if (circuit->dial) {
+		vmc_answer_dial(link, slot);
 	}
-	vmc_notice_connected(link, !end, slot, dial->cookie);
-	circuit->dial = NULL;
-	vmc_dial_remove(&dial->vm->dials, dial);
+}
+
+static void accept_end(struct vmc_link *link, unsigned int end, uint32_t slot,
+		       uint32_t room)
+{
+	vmc_answer_establish(link, end, slot);
+	vmc_listener_set_room(&link->ends[end].vm->listeners,
+			      link->circuits.circuits[slot].listener, room);
 }
 
 static void refuse(struct vmc_link *link, unsigned int end, uint32_t slot,
@@ -91,15 +116,20 @@ static void refuse(struct vmc_link *link, unsigned int end, uint32_t slot,
 
 	if (raw_error && raw_error <= MAX_ERRNO)
 		error = (int)raw_error;
-	vmc_circuit_step(circuit, end, VMC_EVENT_CLOSE);
+	vmc_link_step(link, end, slot, VMC_EVENT_CLOSE);
 	if (circuit->terminal) {
 		circuit->terminal->ops->refused(circuit->terminal);
 		return;
 	}
-	vmc_connect_fail(circuit->dial, error);
-	circuit->dial = NULL;
-	/* The dialler never learned of the circuit. */
-	vmc_circuit_step(circuit, !end, VMC_EVENT_CLOSE);
+	if (circuit->dial) {
+		vmc_connect_fail(circuit->dial, error);
+		circuit->dial = NULL;
+		/* The dialler never learned of the circuit. */
+		vmc_circuit_step(circuit, !end, VMC_EVENT_CLOSE);
+	} else if (circuit->states[!end] == VMC_STATE_OPEN) {
+		vmc_circuit_step(circuit, !end, VMC_EVENT_BREAK);
+		vmc_notice_reset(link, !end, slot, ECONNRESET);
+	}
 	vmc_link_close_if_over(link, slot);
 }
 
@@ -138,10 +168,10 @@ static struct vmc_link *find_link(struct vmc_vm *vm, uint32_t raw_link)
  * @vm: the sender
  * @type: which of the three
  * @raw_id: the circuit, unchecked
- * @raw_error: of REFUSE, unchecked
+ * @raw_detail: of ACCEPT the room, of REFUSE the error, unchecked
  */
 void vmc_answer(struct vmc_vm *vm, unsigned int type,
-		const struct vmc_circuit_id *raw_id, uint32_t raw_error)
+		const struct vmc_circuit_id *raw_id, uint32_t raw_detail)
 {
 	uint32_t generation = le32toh(raw_id->generation);
 	uint32_t link_id = le32toh(raw_id->link);
@@ -174,10 +204,10 @@ void vmc_answer(struct vmc_vm *vm, unsigned int type,
 		vm->stats.stale++;
 		break;
 	case VERDICT_ESTABLISH:
-		vmc_answer_establish(link, end, slot);
+		accept_end(link, end, slot, raw_detail);
 		break;
 	case VERDICT_REFUSE:
-		refuse(link, end, slot, raw_error);
+		refuse(link, end, slot, raw_detail);
 		break;
 	case VERDICT_CLOSE:
 		close_end(link, end, slot);
@@ -200,6 +230,8 @@ static void end_circuit(struct vmc_link *link, uint32_t slot)
 		    circuit->states[i] != VMC_STATE_BROKEN &&
 		    circuit->states[i] != VMC_STATE_CLOSED)
 			link->ends[i].vm->stats.circuits_reset++;
+		if (circuit->states[i] == VMC_STATE_OFFERED)
+			vmc_link_step(link, i, slot, VMC_EVENT_CLOSE);
 	}
 	if (link->trunk) {
 		/* It frees the circuit when the host's socket is closed. */

@@ -165,6 +165,7 @@ static void take_listen(struct vmc_vm *vm, const struct vmc_listen *raw_listen)
 		.local = raw_listen->local,
 		.tx_bytes = le32toh(raw_listen->tx_bytes),
 		.rx_bytes = le32toh(raw_listen->rx_bytes),
+		.room = le16toh(raw_listen->room),
 	};
 	struct vmc_listening listening = { .listener = raw_listen->listener };
 	int error;
@@ -242,7 +243,8 @@ static void request(struct vmc_vm *vm, const struct vmc_msg *raw_msg)
 		vmc_connect_cancel(vm, le32toh(raw_msg->cancel.cookie));
 		break;
 	case VMC_MSG_ACCEPT:
-		vmc_answer(vm, type, &raw_msg->accept.id, 0);
+		vmc_answer(vm, type, &raw_msg->accept.id,
+			   le32toh(raw_msg->accept.room));
 		break;
 	case VMC_MSG_REFUSE:
 		vmc_answer(vm, type, &raw_msg->refuse.id,

@@ -21,6 +21,7 @@ struct vmc_circuit {
 	uint32_t next_free;
 	enum vmc_state states[2];	/* both FREE: not in use */
 	unsigned int dialler;		/* the end that dialled */
+	uint32_t listener;		/* of the other; 0: a datagram circuit */
 	bool is_datagram;
 	bool is_hub;			/* a VM's to the hub */
 	struct vmc_dial *dial;		/* while a VM is CONNECTING to a VM */

@@ -64,6 +64,12 @@ static const struct vmc_listener *find_listener(const struct vmc_dial *dial,
 	return callee->takes_datagrams ? &any_socket : NULL;
 }
 
+/* A process cannot be told that its circuit was refused after all. */
+static bool is_told_of_resets(const struct vmc_vm *dialler)
+{
+	return !dialler->config->is_endpoint;
+}
+
 /* The link to a VM is up: find the listener and offer it the circuit. */
 static void offer(struct vmc_dial *dial)
 {
@@ -73,6 +79,7 @@ static void offer(struct vmc_dial *dial)
 	const struct vmc_listener *listener;
 	struct vmc_circuit *circuit;
 	uint32_t wishes[2], slot;
+	bool is_prompt;
 
 	listener = find_listener(dial, callee,
 				 vmc_name_hash(&dial->local, &dial->remote));
@@ -103,7 +110,12 @@ static void offer(struct vmc_dial *dial)
 	circuit->names[!me] = dial->remote;
 	circuit->opened_ms = vmc_loop_now_ms();
 	vmc_circuit_step(circuit, me, VMC_EVENT_CONNECT);
-	vmc_circuit_step(circuit, !me, VMC_EVENT_OFFER);
+	is_prompt = is_told_of_resets(dial->vm) &&
+		    vmc_listener_is_prompt(listener, callee == dial->vm);
+	/* Before the OFFER: who dials itself is connected before it accepts. */
+	if (is_prompt)
+		vmc_answer_dial(link, slot);
+	vmc_link_offer(link, !me, slot, listener->id);
 	vmc_notice_offer(link, !me, slot, listener->id);
 	/* A process is told; what waits for its accept() waits in the ring. */
 	if (callee->config->is_endpoint)
@@ -362,7 +374,7 @@ void vmc_connect_cancel(struct vmc_vm *vm, uint32_t cookie)
 		circuit = &link->circuits.circuits[dial->slot];
 		circuit->dial = NULL;
 		vmc_circuit_step(circuit, me, VMC_EVENT_CLOSE);
-		vmc_circuit_step(circuit, !me, VMC_EVENT_BREAK);
+		vmc_link_step(link, !me, dial->slot, VMC_EVENT_BREAK);
 		vmc_notice_reset(link, !me, dial->slot, ECONNRESET);
 		break;
 	case VMC_DIAL_OUTSIDE:

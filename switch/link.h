@@ -80,6 +80,10 @@ const char *vmc_link_peer_name(const struct vmc_link *link, unsigned int end);
 int vmc_link_open_circuit(struct vmc_link *link, const uint32_t wishes[2],
 			  bool is_hub, uint32_t *ret_slot);
 void vmc_link_charge(struct vmc_link *link, uint32_t slot, int sign);
+void vmc_link_offer(struct vmc_link *link, unsigned int end, uint32_t slot,
+		    uint32_t listener);
+void vmc_link_step(struct vmc_link *link, unsigned int end, uint32_t slot,
+		   enum vmc_event event);
 void vmc_link_close_if_over(struct vmc_link *link, uint32_t slot);
 
 #endif /* VMC_SWITCH_LINK_H */

@@ -106,6 +106,63 @@ void vmc_listener_clear(struct vmc_listener_table *table)
 }
 
 /**
+ * vmc_listener_is_prompt - whether a dialler need not wait for ACCEPT
+ * @listener: who is about to be offered a circuit
+ * @is_own: its own VM dials
+ *
+ * It has room, and answered all that it was offered before: of a guest that
+ * hangs one connect at most is answered in its name. A VM that hangs does not
+ * dial itself.
+ */
+bool vmc_listener_is_prompt(const struct vmc_listener *listener, bool is_own)
+{
+	return listener->nr_unanswered < listener->room &&
+	       (is_own || !listener->nr_unanswered);
+}
+
+/**
+ * vmc_listener_offered - an OFFER goes out
+ * @table: the VM's listeners
+ * @id: whom it names; 0, or one that is gone: nothing happens
+ */
+void vmc_listener_offered(struct vmc_listener_table *table, uint32_t id)
+{
+	struct vmc_listener *listener = find_id(table, id);
+
+	if (listener)
+		listener->nr_unanswered++;
+}
+
+/**
+ * vmc_listener_answered - an OFFER is under way no more
+ * @table: the VM's listeners
+ * @id: as in vmc_listener_offered()
+ */
+void vmc_listener_answered(struct vmc_listener_table *table, uint32_t id)
+{
+	struct vmc_listener *listener = find_id(table, id);
+
+	/* Another one of the same number was offered nothing. */
+	if (listener && listener->nr_unanswered)
+		listener->nr_unanswered--;
+}
+
+/**
+ * vmc_listener_set_room - ACCEPT tells how many more are welcome
+ * @table: the VM's listeners
+ * @id: as in vmc_listener_offered()
+ * @room: OFFERs
+ */
+void vmc_listener_set_room(struct vmc_listener_table *table, uint32_t id,
+			   uint32_t room)
+{
+	struct vmc_listener *listener = find_id(table, id);
+
+	if (listener)
+		listener->room = room;
+}
+
+/**
  * vmc_listener_is_taken - whether a name overlaps with a listener's
  * @table: the listeners
  * @local: the name, checked

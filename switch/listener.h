@@ -17,6 +17,8 @@ struct vmc_listener {
 	struct vmc_name local;	/* checked */
 	uint32_t tx_bytes;	/* wishes, 0: default */
 	uint32_t rx_bytes;
+	uint32_t room;		/* OFFERs that it said it takes at once */
+	uint32_t nr_unanswered;	/* OFFERs since, and still before that */
 	LIST_ENTRY(vmc_listener) by_port;
 	LIST_ENTRY(vmc_listener) by_id;
 };
@@ -35,6 +37,12 @@ int vmc_listener_add(struct vmc_listener_table *table,
 int vmc_listener_remove(struct vmc_listener_table *table, uint32_t id,
 			uint16_t *ret_port);
 void vmc_listener_clear(struct vmc_listener_table *table);
+bool vmc_listener_is_prompt(const struct vmc_listener *listener,
+			    bool is_own);
+void vmc_listener_offered(struct vmc_listener_table *table, uint32_t id);
+void vmc_listener_answered(struct vmc_listener_table *table, uint32_t id);
+void vmc_listener_set_room(struct vmc_listener_table *table, uint32_t id,
+			   uint32_t room);
 bool vmc_listener_is_taken(const struct vmc_listener_table *table,
 			   const struct vmc_name *local);
 const struct vmc_listener *

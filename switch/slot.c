@@ -8,6 +8,7 @@
 
 #include "switch/drops.h"
 #include "switch/link.h"
+#include "switch/listener.h"
 #include "switch/wire.h"
 
 /* A ring for @wish in a segment, or a smaller one while space is short. */
@@ -121,6 +122,41 @@ static void close_circuit(struct vmc_link *link, uint32_t slot)
 			       circuit->bytes[i]);
 	}
 	vmc_circuit_give(&link->circuits, slot);
+}
+
+/**
+ * vmc_link_offer - an end is offered a circuit
+ * @link: its link
+ * @end: a VM's
+ * @slot: the circuit, which has never been this end's
+ * @listener: of the VM, 0 for datagrams
+ */
+void vmc_link_offer(struct vmc_link *link, unsigned int end, uint32_t slot,
+		    uint32_t listener)
+{
+	struct vmc_circuit *circuit = &link->circuits.circuits[slot];
+
+	circuit->listener = listener;
+	vmc_circuit_step(circuit, end, VMC_EVENT_OFFER);
+	vmc_listener_offered(&link->ends[end].vm->listeners, listener);
+}
+
+/**
+ * vmc_link_step - vmc_circuit_step() for an end that may be OFFERED
+ * @link: its link
+ * @end: a VM's
+ * @slot: the circuit
+ * @event: answers the OFFER, or makes it void
+ */
+void vmc_link_step(struct vmc_link *link, unsigned int end, uint32_t slot,
+		   enum vmc_event event)
+{
+	struct vmc_circuit *circuit = &link->circuits.circuits[slot];
+
+	if (circuit->states[end] == VMC_STATE_OFFERED)
+		vmc_listener_answered(&link->ends[end].vm->listeners,
+				      circuit->listener);
+	vmc_circuit_step(circuit, end, event);
 }
 
 /**

@@ -163,7 +163,8 @@ int vmc_terminal_offer(struct vmc_terminal *terminal,
 	circuit->dialler = VMC_UPLINK_END;
 	circuit->is_datagram = is_datagram;
 	vmc_circuit_step(circuit, VMC_UPLINK_END, VMC_EVENT_CONNECT);
-	vmc_circuit_step(circuit, !VMC_UPLINK_END, VMC_EVENT_OFFER);
+	vmc_link_offer(terminal->trunk->link, !VMC_UPLINK_END, terminal->slot,
+		       listener);
 	vmc_notice_offer(terminal->trunk->link, !VMC_UPLINK_END,
 			 terminal->slot, listener);
 	return 0;
@@ -181,7 +182,8 @@ void vmc_terminal_reset(struct vmc_terminal *terminal, int error)
 	if (!vmc_terminal_vm(terminal) ||
 	    circuit->states[!VMC_UPLINK_END] == VMC_STATE_CLOSED)
 		return;
-	vmc_circuit_step(circuit, !VMC_UPLINK_END, VMC_EVENT_BREAK);
+	vmc_link_step(terminal->trunk->link, !VMC_UPLINK_END, terminal->slot,
+		      VMC_EVENT_BREAK);
 	vmc_notice_reset(terminal->trunk->link, !VMC_UPLINK_END,
 			 terminal->slot, error);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What the switch says, and who acts on it. Runs in the device's worker, one
- * message after the other; but answers to CONNECT that come when it has nothing
- * to do are taken at once.
+ * message after the other; but answers to CONNECT, and OFFERs to listeners, that
+ * come when it has nothing to do are taken at once.
  */
 #define pr_fmt(fmt) "vmcircuit: " fmt
 #include <linux/err.h>
@@ -195,6 +195,12 @@ static void on_offer(const struct vmc_offer *offer)
 		vmc_listen_offered(offer);
 }
 
+static bool on_offer_early(const struct vmc_offer *offer)
+{
+	return !(offer->flags & cpu_to_le32(VMC_CIRCUIT_DATAGRAM)) &&
+	       vmc_listen_offered_early(offer);
+}
+
 /*
  * Bottom halves. The worker may be giving the switch up meanwhile: it marks
  * links dead, and only then fails the connects.
@@ -203,13 +209,19 @@ static bool dispatch_early(const struct vmc_msg *msg, unsigned int bytes)
 {
 	unsigned int type = le16_to_cpu(msg->type);
 
-	if ((type != VMC_MSG_CONNECTED && type != VMC_MSG_FAILED) ||
-	    !is_whole(msg, bytes) || is_void(type))
+	if (!is_whole(msg, bytes) || is_void(type))
 		return false;
-	if (type == VMC_MSG_CONNECTED)
+	switch (type) {
+	case VMC_MSG_OFFER:
+		return on_offer_early(&msg->offer);
+	case VMC_MSG_CONNECTED:
 		return on_connected(&msg->connected);
-	on_failed(&msg->failed);
-	return true;
+	case VMC_MSG_FAILED:
+		on_failed(&msg->failed);
+		return true;
+	default:
+		return false;
+	}
 }
 
 static void dispatch_message(const struct vmc_msg *msg, unsigned int bytes)

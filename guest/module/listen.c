@@ -41,6 +41,7 @@ static int listener_register(struct vmc_listener *listener, gfp_t gfp)
 	spin_lock_bh(&listener->lock);
 	is_due = !listener->is_stopped && listener->registered != generation;
 	listener->registered = generation;
+	request.room = cpu_to_le16(min(vmc_offer_room(listener), U16_MAX));
 	spin_unlock_bh(&listener->lock);
 	if (!is_due)
 		return 0;
@@ -163,6 +164,19 @@ unlock:
 	return err;
 }
 
+/* The listener, with a reference to its socket, or NULL. */
+static struct vmc_listener *listener_get(u32 id)
+{
+	struct vmc_listener *listener;
+
+	xa_lock_bh(&listeners);
+	listener = xa_load(&listeners, id);
+	if (listener)
+		sock_hold(listener->sk);
+	xa_unlock_bh(&listeners);
+	return listener;
+}
+
 /**
  * vmc_listen_offered - OFFER came
  * @offer: unchecked
@@ -171,22 +185,36 @@ unlock:
  */
 void vmc_listen_offered(const struct vmc_offer *offer)
 {
-	struct vmc_listener *listener;
-	struct sock *sk = NULL;
+	struct vmc_listener *listener =
+		listener_get(le32_to_cpu(offer->listener));
 
-	xa_lock_bh(&listeners);
-	listener = xa_load(&listeners, le32_to_cpu(offer->listener));
-	if (listener) {
-		sk = listener->sk;
-		sock_hold(sk);
-	}
-	xa_unlock_bh(&listeners);
-	if (!sk) {
+	if (!listener) {
 		vmc_offer_refuse(&offer->id, ECONNREFUSED);
 		return;
 	}
 	vmc_offer_arrived(listener, offer);
-	sock_put(sk);
+	sock_put(listener->sk);
+}
+
+/**
+ * vmc_listen_offered_early - OFFER came, and the worker has nothing to do
+ * @offer: unchecked
+ *
+ * Bottom halves.
+ *
+ * Return: as vmc_offer_arrived_early().
+ */
+bool vmc_listen_offered_early(const struct vmc_offer *offer)
+{
+	struct vmc_listener *listener =
+		listener_get(le32_to_cpu(offer->listener));
+	bool is_taken;
+
+	if (!listener)
+		return false;
+	is_taken = vmc_offer_arrived_early(listener, offer);
+	sock_put(listener->sk);
+	return is_taken;
 }
 
 /**

@@ -11,6 +11,7 @@ int vmc_listen_accept(struct socket *sock, struct socket *newsock,
 bool vmc_listen_has_child(const struct sock *sk);
 void vmc_listen_answered(u32 id, int error);
 void vmc_listen_offered(const struct vmc_offer *offer);
+bool vmc_listen_offered_early(const struct vmc_offer *offer);
 void vmc_listen_switch_gone(void);
 void vmc_listen_register_all(void);
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * OFFERs: each becomes a child in the listener's accept queue, waits for room
- * there, or is refused. All answers are given in the device's worker, so that
- * none can cross a RESET or a LINK_DOWN that has come. Called by listen.c and
- * dispatch.c.
+ * there, or is refused. All answers are given in the device's worker, or in the
+ * tasklet while the worker has nothing to do, so that none can cross a RESET or
+ * a LINK_DOWN that has come. Called by listen.c and dispatch.c.
  */
 #include <linux/slab.h>
 #include <net/ipv6.h>
@@ -11,6 +11,7 @@
 #include "attach.h"
 #include "circuit.h"
 #include "device.h"
+#include "link.h"
 #include "offer.h"
 #include "request.h"
 #include "stats.h"
@@ -91,56 +92,89 @@ static void child_destroy(struct sock *sk)
 	sock_put(sk);
 }
 
-/*
- * Answer one offer, which is counted in nr_ready, with a child at the end of
- * the accept queue, or a refusal. Device's worker.
+/**
+ * vmc_offer_room - how many children the accept queue takes
+ * @listener: its lock is held
+ *
+ * One more than the backlog, as TCP's.
  */
-static void offer_take(struct vmc_listener *listener,
-		       const struct vmc_offer *offer)
+u32 vmc_offer_room(const struct vmc_listener *listener)
 {
-	struct vmc_accept accept = { .id = offer->id };
-	struct sock *parent = listener->sk, *sk;
-	struct vmc_circuit *circuit = NULL;
-	bool is_ready = false;
+	u32 backlog = READ_ONCE(listener->sk->sk_max_ack_backlog);
 
+	return listener->nr_ready <= backlog ?
+	       backlog + 1 - listener->nr_ready : 0;
+}
+
+/*
+ * A child with its circuit is complete: put it to the end of the accept queue,
+ * and say ACCEPT before anyone can close it, for the switch wants that first.
+ * False, and nothing is done, if nobody listens any more. Child locked.
+ */
+static bool child_queue(struct vmc_listener *listener, struct sock *sk,
+			struct vmc_circuit *circuit,
+			const struct vmc_circuit_id *id,
+			struct vmc_request *request)
+{
+	struct vmc_accept accept = { .id = *id };
+	bool is_ready;
+
+	spin_lock(&listener->lock);
+	is_ready = !listener->is_stopped;
+	if (is_ready) {
+		rcu_assign_pointer(vmc_sk(sk)->circuit, circuit);
+		vmc_sock_establish(sk);
+		accept.room = cpu_to_le32(vmc_offer_room(listener));
+		vmc_request_submit(request, circuit->link->attachment,
+				   VMC_MSG_ACCEPT, &accept);
+		list_add_tail(&vmc_sk(sk)->accept_node, &listener->ready);
+	}
+	spin_unlock(&listener->lock);
+	return is_ready;
+}
+
+/*
+ * Answer one offer, which is counted in nr_ready, with a child and ACCEPT. Or
+ * nothing happens, and the return value is a negative errno for the dialler.
+ */
+static int offer_take(struct vmc_listener *listener,
+		      const struct vmc_offer *offer, gfp_t gfp)
+{
+	struct vmc_request *request = vmc_request_alloc(gfp);
+	struct sock *parent = listener->sk, *sk;
+	struct vmc_circuit *circuit;
+	int err = -ENOMEM;
+
+	if (!request)
+		return err;
 	/* The clone comes locked, so no softirq may come in between. */
 	local_bh_disable();
 	sk = child_create(parent, offer);
-	if (sk)
-		circuit = vmc_circuit_create(&offer->id, &offer->place,
-					     &vmc_sock_circuit_user, sk,
-					     GFP_ATOMIC);
-	if (IS_ERR_OR_NULL(circuit)) {
-		if (sk)
-			child_destroy(sk);
-		local_bh_enable();
-		vmc_offer_refuse(&offer->id, sk ? ENOBUFS : ENOMEM);
-		goto count;
-	}
-	vmc_stat_inc(circuits_accepted);
-	rcu_assign_pointer(vmc_sk(sk)->circuit, circuit);
-	vmc_sock_establish(sk);
+	if (!sk)
+		goto free_request;
+	err = -ENOBUFS;
+	circuit = vmc_circuit_create(&offer->id, &offer->place,
+				     &vmc_sock_circuit_user, sk, GFP_ATOMIC);
+	if (IS_ERR(circuit))
+		goto destroy_child;
+	err = -ECONNREFUSED;
+	if (!child_queue(listener, sk, circuit, &offer->id, request))
+		goto release_circuit;
 	bh_unlock_sock(sk);
 	local_bh_enable();
 	sock_put(sk);		/* the other reference is the queue's */
-	/* Before anyone can close it: the switch wants ACCEPT, then CLOSE. */
-	vmc_request_send(vmc_attach_generation(), VMC_MSG_ACCEPT, &accept,
-			GFP_KERNEL);
+	vmc_stat_inc(circuits_accepted);
+	parent->sk_data_ready(parent);
+	return 0;
 
-	spin_lock_bh(&listener->lock);
-	is_ready = !listener->is_stopped;
-	if (is_ready)
-		list_add_tail(&vmc_sk(sk)->accept_node, &listener->ready);
-	spin_unlock_bh(&listener->lock);
-	if (is_ready) {
-		parent->sk_data_ready(parent);
-		return;
-	}
-	vmc_sock_abandon(sk);
-count:
-	spin_lock_bh(&listener->lock);
-	listener->nr_ready--;
-	spin_unlock_bh(&listener->lock);
+release_circuit:
+	vmc_circuit_release(circuit);
+destroy_child:
+	child_destroy(sk);
+free_request:
+	local_bh_enable();
+	vmc_request_free(request);
+	return err;
 }
 
 /* Whether an offer may be taken; counts it then. */
@@ -149,12 +183,30 @@ static bool listener_reserve(struct vmc_listener *listener)
 	bool has_room;
 
 	spin_lock_bh(&listener->lock);
-	has_room = listener->nr_ready <=
-		   READ_ONCE(listener->sk->sk_max_ack_backlog);
+	has_room = vmc_offer_room(listener);
 	if (has_room)
 		listener->nr_ready++;
 	spin_unlock_bh(&listener->lock);
 	return has_room;
+}
+
+static void listener_unreserve(struct vmc_listener *listener)
+{
+	spin_lock_bh(&listener->lock);
+	listener->nr_ready--;
+	spin_unlock_bh(&listener->lock);
+}
+
+/* Answer one offer, which is counted in nr_ready. Device's worker. */
+static void offer_answer(struct vmc_listener *listener,
+			 const struct vmc_offer *offer)
+{
+	int err = offer_take(listener, offer, GFP_KERNEL);
+
+	if (!err)
+		return;
+	listener_unreserve(listener);
+	vmc_offer_refuse(&offer->id, -err);
 }
 
 /* The caller has a reference to the socket beside that of the list. */
@@ -178,7 +230,7 @@ static void listener_run_pending(struct vmc_listener *listener)
 		if (READ_ONCE(listener->is_stopped))
 			vmc_offer_refuse(&pending->offer.id, ECONNREFUSED);
 		else if (listener_reserve(listener))
-			offer_take(listener, &pending->offer);
+			offer_answer(listener, &pending->offer);
 		else
 			return;
 		pending_forget(listener, pending);
@@ -192,6 +244,28 @@ static void pending_work(struct work_struct *work)
 
 	listener_run_pending(listener);
 	sock_put(listener->sk);
+}
+
+/**
+ * vmc_offer_arrived_early - take an OFFER at once, if that is simple
+ * @listener: the caller holds its socket
+ * @offer: unchecked
+ *
+ * Bottom halves, while the device's worker handles no message; it may be at
+ * offers that waited for room, which then come first.
+ *
+ * Return: false if nothing was done; vmc_offer_arrived() shall follow.
+ */
+bool vmc_offer_arrived_early(struct vmc_listener *listener,
+			     const struct vmc_offer *offer)
+{
+	if (!list_empty_careful(&listener->pending) ||
+	    !listener_reserve(listener))
+		return false;
+	if (!offer_take(listener, offer, GFP_ATOMIC))
+		return true;
+	listener_unreserve(listener);
+	return false;
 }
 
 /**
@@ -212,7 +286,7 @@ void vmc_offer_arrived(struct vmc_listener *listener,
 		return;
 	}
 	if (list_empty(&listener->pending) && listener_reserve(listener)) {
-		offer_take(listener, offer);
+		offer_answer(listener, offer);
 		return;
 	}
 	pending = kmalloc(sizeof(*pending), GFP_KERNEL);

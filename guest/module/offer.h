@@ -19,7 +19,7 @@ struct vmc_listener {
 
 	struct work_struct pending_work;	/* holds a reference to the socket */
 
-	/* Device's worker only. */
+	/* Device's worker only; the tasklet looks whether there are any. */
 	struct list_head waiting;	/* in the list of this name, if pending */
 	struct list_head pending;	/* OFFERs that wait for room */
 	unsigned int nr_pending;
@@ -33,6 +33,9 @@ struct vmc_listener {
 
 void vmc_offer_init(struct vmc_listener *listener, struct sock *sk);
 void vmc_offer_refuse(const struct vmc_circuit_id *id, int error);
+u32 vmc_offer_room(const struct vmc_listener *listener);
+bool vmc_offer_arrived_early(struct vmc_listener *listener,
+			     const struct vmc_offer *offer);
 void vmc_offer_arrived(struct vmc_listener *listener,
 		       const struct vmc_offer *offer);
 void vmc_offer_wake(struct vmc_listener *listener);

@@ -18,7 +18,7 @@
 /* Requests that may wait for room in the queue before connect() fails. */
 #define MAX_BACKLOG 4096
 
-struct request {
+struct vmc_request {
 	struct list_head node;
 	unsigned int bytes;
 	struct vmc_msg msg;
@@ -28,7 +28,7 @@ static struct {
 	mempool_t *pool;
 	spinlock_t lock;		/* a leaf; bottom halves off */
 	struct virtqueue *vq;		/* NULL: no device */
-	struct list_head backlog;	/* struct request, in order */
+	struct list_head backlog;	/* struct vmc_request, in order */
 	unsigned int nr_backlog;
 	u32 attachment;			/* the last HELLO's */
 } request_queue;
@@ -36,7 +36,7 @@ static struct {
 /* Caller holds the lock. */
 static void request_reclaim(void)
 {
-	struct request *request;
+	struct vmc_request *request;
 	unsigned int bytes;
 
 	while ((request = virtqueue_get_buf(request_queue.vq, &bytes)))
@@ -46,7 +46,7 @@ static void request_reclaim(void)
 /* Caller holds the lock. Moves what fits from backlog to queue. */
 static void request_flush(void)
 {
-	struct request *request, *next;
+	struct vmc_request *request, *next;
 	struct scatterlist sg;
 	bool added = false;
 
@@ -73,7 +73,7 @@ static void request_flush(void)
 /* Caller holds the lock. */
 static void request_purge(void)
 {
-	struct request *request, *next;
+	struct vmc_request *request, *next;
 
 	list_for_each_entry_safe(request, next, &request_queue.backlog, node)
 		mempool_free(request, request_queue.pool);
@@ -82,27 +82,44 @@ static void request_purge(void)
 }
 
 /**
- * vmc_request_send - send a request to the switch
+ * vmc_request_alloc - memory for a request
+ * @gfp: GFP_KERNEL cannot fail; GFP_ATOMIC may
+ *
+ * Return: for vmc_request_submit() or vmc_request_free(), or NULL.
+ */
+struct vmc_request *vmc_request_alloc(gfp_t gfp)
+{
+	return mempool_alloc(request_queue.pool, gfp);
+}
+
+/**
+ * vmc_request_free - memory that was not needed after all
+ * @request: from vmc_request_alloc()
+ */
+void vmc_request_free(struct vmc_request *request)
+{
+	mempool_free(request, request_queue.pool);
+}
+
+/**
+ * vmc_request_submit - send a request to the switch
+ * @request: from vmc_request_alloc(), used up
  * @attachment: to which it belongs (vmc_attach_generation()); a HELLO begins
  *		it, and whatever belongs to an earlier one is not sent
  * @type: VMC_MSG_ below VMC_MSG_ATTACH
  * @body: the type's body
- * @gfp: GFP_KERNEL cannot fail for want of memory; GFP_ATOMIC may
  *
  * Requests go out in the order of the calls. Any context but hard interrupt.
  *
  * Return: 0, -ENODEV without a device, -ESTALE when another attachment has
- * begun, -ENOMEM; a CONNECT gets -ENOBUFS when the switch does not keep up.
+ * begun; a CONNECT gets -ENOBUFS when the switch does not keep up.
  */
-int vmc_request_send(u32 attachment, u16 type, const void *body, gfp_t gfp)
+int vmc_request_submit(struct vmc_request *request, u32 attachment, u16 type,
+		       const void *body)
 {
 	unsigned int body_bytes = vmc_msg_body_bytes(type);
-	struct request *request;
 	int err = 0;
 
-	request = mempool_alloc(request_queue.pool, gfp);
-	if (!request)
-		return -ENOMEM;
 	request->bytes = offsetof(struct vmc_msg, raw) + body_bytes;
 	memset(&request->msg, 0, offsetof(struct vmc_msg, raw));
 	request->msg.type = cpu_to_le16(type);
@@ -129,8 +146,25 @@ int vmc_request_send(u32 attachment, u16 type, const void *body, gfp_t gfp)
 	}
 	spin_unlock_bh(&request_queue.lock);
 	if (err)
-		mempool_free(request, request_queue.pool);
+		vmc_request_free(request);
 	return err;
+}
+
+/**
+ * vmc_request_send - vmc_request_submit() with memory of its own
+ * @attachment: as there
+ * @type: likewise
+ * @body: likewise
+ * @gfp: as for vmc_request_alloc()
+ *
+ * Return: -ENOMEM, or as vmc_request_submit().
+ */
+int vmc_request_send(u32 attachment, u16 type, const void *body, gfp_t gfp)
+{
+	struct vmc_request *request = vmc_request_alloc(gfp);
+
+	return request ? vmc_request_submit(request, attachment, type, body) :
+			 -ENOMEM;
 }
 
 /**
@@ -179,7 +213,7 @@ struct virtqueue *vmc_request_shut(void)
  */
 void vmc_request_discard(struct virtqueue *vq)
 {
-	struct request *request;
+	struct vmc_request *request;
 
 	while ((request = virtqueue_detach_unused_buf(vq)))
 		mempool_free(request, request_queue.pool);
@@ -197,7 +231,7 @@ int vmc_request_init(void)
 	INIT_LIST_HEAD(&request_queue.backlog);
 	request_queue.pool =
 		mempool_create_kmalloc_pool(NR_SPARE_REQUESTS,
-					    sizeof(struct request));
+					    sizeof(struct vmc_request));
 	return request_queue.pool ? 0 : -ENOMEM;
 }
 

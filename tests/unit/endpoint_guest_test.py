@@ -222,7 +222,7 @@ class Guests(Base):
         thread.start()
         self.guest.expect(fake.LINK_UP)
         offer = self.guest.expect(fake.OFFER)
-        self.guest.request(fake.ACCEPT, offer.id)
+        self.guest.accept(offer)
         thread.join()
         error, connection = answer[0]
         self.assertEqual(error, 0)

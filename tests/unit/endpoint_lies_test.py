@@ -154,7 +154,7 @@ class Lies(World):
         message(fake.CONNECT, bytes(16) + fake.name(A, 1) + name(9, 1)),
         message(fake.CONNECT, bytes(16) + fake.name(A, 1) + name(20, 1)),
         message(fake.CLOSE, identity(0, 0, 1)),         # before any link
-        message(fake.ACCEPT, identity(60, 0, 1)),
+        message(fake.ACCEPT, identity(60, 0, 1) + bytes(8)),
         message(fake.REFUSE, identity(0xffffffff, 0, 1) + bytes(8)),
         message(fake.LINK_RELEASED, struct.pack("<II", 0, 1)),
         message(fake.LINK_RELEASED, struct.pack("<II", 0xffffffff, 1)),
@@ -166,7 +166,7 @@ class Lies(World):
         message(fake.CLOSE, identity(0, 0xffffffff, 1)),
         message(fake.CLOSE, identity(0, 0, 0)),
         message(fake.CLOSE, identity(0, 0, 2)),         # not yet
-        message(fake.ACCEPT, identity(0, 0, 1)),
+        message(fake.ACCEPT, identity(0, 0, 1) + bytes(8)),
         message(fake.REFUSE, identity(0, 0, 1) + bytes(8)),
         message(fake.LINK_RELEASED, struct.pack("<II", 0, 1)),
     ]
@@ -214,7 +214,7 @@ class Lies(World):
 
     def test_dialler_answers_its_own_offer(self):
         a, b = self.pair()
-        a.request(fake.ACCEPT, self.offer(a, b).id)
+        a.accept(self.offer(a, b))
         self.expect_end(a, "a")
 
 
@@ -241,9 +241,9 @@ class Oddities(World):
         a.expect_gone()
 
     def test_wrong_version(self):
-        self.expected_log = "speaks protocol version 2"
+        self.expected_log = "speaks protocol version 9"
         a = self.process("a", hello=False)
-        self.assertEqual(a.hello(version=2).error, errno.EPROTONOSUPPORT)
+        self.assertEqual(a.hello(version=9).error, errno.EPROTONOSUPPORT)
 
     def test_requests_before_hello_are_nothing(self):
         a = self.process("a", hello=False)

@@ -150,24 +150,27 @@ class Talker:
             return
         raise AssertionError(f"still connected, {event}")
 
-    def hello(self, version=1, features=0):
+    def hello(self, version=2, features=0):
         attach = self.expect(ATTACH)
         self.epoch = attach.epoch
         self.send_hello(version, features)
         return self.expect(WELCOME)
 
-    def send_hello(self, version=1, features=0):
+    def send_hello(self, version=2, features=0):
         self.request(HELLO, struct.pack("<IIQQ", version, 0, features,
                                         self.epoch))
 
-    def listen(self, listener, address, port, v6only=0, tx=0, rx=0):
-        self.request(LISTEN, struct.pack("<IB3x", listener, v6only) +
+    def listen(self, listener, address, port, v6only=0, tx=0, rx=0, room=0):
+        self.request(LISTEN, struct.pack("<IBxH", listener, v6only, room) +
                      name(address, port) + struct.pack("<II", tx, rx))
         return self.expect(LISTENING, listener=listener).error
 
     def connect(self, cookie, local, remote, tx=0, rx=0, flags=0):
         self.request(CONNECT, struct.pack("<IIII", cookie, tx, rx, flags) +
                      name(*local) + name(*remote))
+
+    def accept(self, offer, room=0):
+        self.request(ACCEPT, offer.id + struct.pack("<II", room, 0))
 
 
 class FakeVm(Talker):

@@ -39,7 +39,7 @@ class Datagrams(Base):
         self.assertEqual((offer.tx_bytes, offer.rx_bytes), (RING, RING))
         self.assertEqual((offer.local, offer.remote),
                          (fake.name(B, 53), fake.name(A, 1001)))
-        b.request(fake.ACCEPT, offer.id)
+        b.accept(offer)
         connected = a.expect(fake.CONNECTED, cookie=1)
         self.assertEqual(connected.tx_offset, offer.rx_offset)
 
@@ -86,7 +86,7 @@ class Datagrams(Base):
                     ups[vm] = event
                 else:
                     offer = event
-        b.request(fake.ACCEPT, offer.id)
+        b.accept(offer)
         connected = a.expect(fake.CONNECTED)
         self.count(a, ups[a], offer.slot, UNSENT, 7)
         self.count(b, ups[b], offer.slot, REFUSED, 5)

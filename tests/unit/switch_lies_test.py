@@ -87,7 +87,7 @@ class GuestLies(Lies):
                 (fake.REFUSE, (0, 0, 1))):
             a, b = self.pair()
             self.circuit(a, b)
-            tail = bytes(8 if kind == fake.REFUSE else 0)
+            tail = bytes(0 if kind == fake.CLOSE else 8)
             self.tell_lie(b, kind, struct.pack("<IIII", *identity, 0) + tail)
             for vm in (a, b):
                 vm.close()
@@ -96,7 +96,7 @@ class GuestLies(Lies):
     def test_dialler_answers_its_own_offer(self):
         a, b = self.pair()
         offer = self.offer(a, b)
-        self.tell_lie(a, fake.ACCEPT, offer.id)
+        self.tell_lie(a, fake.ACCEPT, offer.id + bytes(8))
 
     def test_release_of_a_link_that_is_up(self):
         a, b = self.pair()

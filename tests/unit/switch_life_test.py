@@ -136,7 +136,7 @@ class Base(unittest.TestCase):
 
     def circuit(self, a, b, cookie=1, offer=None):
         offer = offer or self.offer(a, b, cookie)
-        b.request(fake.ACCEPT, offer.id)
+        b.accept(offer)
         return a.expect(fake.CONNECTED, cookie=cookie), offer
 
     def ask(self, **request):
@@ -332,7 +332,7 @@ class Connect(Base):
         self.assertEqual({a.maps[up.tx_window][2] for up in ups}, {1})
         self.assertEqual(len(a.maps), 3)
         offer = a.expect(fake.OFFER)
-        a.request(fake.ACCEPT, offer.id)
+        a.accept(offer)
         connected = a.expect(fake.CONNECTED)
         self.assertEqual({offer.link, connected.link},
                          {up.link for up in ups})
@@ -393,8 +393,7 @@ class Connect(Base):
                 a, b, cookie)
             a.request(fake.CANCEL, struct.pack("<II", cookie, 0))
             b.expect(fake.RESET)
-            b.request(answer, offer.id + bytes(
-                8 if answer == fake.REFUSE else 0))
+            b.request(answer, offer.id + bytes(8))
             b.request(fake.CLOSE, offer.id)
         self.settle(b)
         a.expect_nothing()
@@ -564,7 +563,7 @@ class Buffers(Base):
         connected, offer = self.circuit(a, b)
         for cookie in range(2, 10002):
             offer = self.offer_again(a, b, cookie)
-            b.request(fake.ACCEPT, offer.id)
+            b.accept(offer)
             connected = a.expect(fake.CONNECTED)
         self.assertEqual(offer.tx_bytes, 16384)
         lines = self.ask(command="show", vm="a")

@@ -378,7 +378,7 @@ class Calls(Uplink):
 
     def taken(self, vm):
         flow = self.offered(vm)
-        vm.request(fake.ACCEPT, flow.id)
+        vm.accept(flow)
         return flow
 
 
@@ -390,7 +390,7 @@ class In(Calls):
         flow = self.offered(a, local=fake.name(A, 53), remote=fake.name(
             HOST, peer.getsockname()[1]))
         peer.send(b"third")
-        a.request(fake.ACCEPT, flow.id)
+        a.accept(flow)
         peer.send(b"fourth")
         self.assertEqual([flow.receive() for _ in range(4)],
                          [b"first", b"second", b"third", b"fourth"])
@@ -449,7 +449,7 @@ class In(Calls):
         flows = [self.offered(a) for _ in range(64)]
         self.wait_stat("a", "datagrams_unwanted", 6)
         a.expect_nothing(0.05)
-        a.request(fake.ACCEPT, flows[0].id)
+        a.accept(flows[0])
         self.call()
         self.offered(a)
 

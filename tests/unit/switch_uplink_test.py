@@ -473,7 +473,7 @@ class In(Uplink):
         # Not 127.0.0.1, which guests trust.
         self.assertEqual(offer.remote,
                          fake.name(HOST, peer.getsockname()[1]))
-        a.request(fake.ACCEPT, offer.id)
+        a.accept(offer)
         self.echo(End(a, up, offer), peer)
 
     def test_refusal_is_a_reset(self):
@@ -492,7 +492,7 @@ class In(Uplink):
         offer = a.expect(fake.OFFER)
         peer.sendall(b"gone")
         peer.close()
-        a.request(fake.ACCEPT, offer.id)
+        a.accept(offer)
         end = End(a, up, offer)
         self.assertEqual(end.receive(4), b"gone")
         end.wait(lambda: end.get(FLAGS) & FIN)
@@ -504,7 +504,7 @@ class In(Uplink):
         self.up(a)
         offers = [a.expect(fake.OFFER) for _ in range(64)]
         a.expect_nothing(0.05)
-        a.request(fake.ACCEPT, offers[0].id)
+        a.accept(offers[0])
         a.expect(fake.OFFER)
 
     def test_unlisten_closes_the_port(self):

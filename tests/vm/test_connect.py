@@ -159,6 +159,26 @@ def test_twenty_connects_at_once_all_succeed(server, client, listener):
         list(range(20))
 
 
+def test_who_is_accepted_is_connected(server, client, listener, place):
+    if place == "remote":
+        client.run("c, _ = dial()")
+        server.run("a, _ = s.accept()")
+        assert client.run("ready(c, POLLOUT, 0)") == client.run("POLLOUT")
+        return
+    # Here accept() and what looks at the dialler are microseconds apart.
+    assert client.run("""
+def writable():
+    c, _ = dial()
+    a, _ = s.accept()
+    mask = ready(c, POLLOUT, 0)
+    c.close()
+    a.close()
+    return mask
+
+{writable() for _ in range(100)} == {POLLOUT}
+""")
+
+
 @pytest.fixture
 def full(server, client):
     """A listener `s` whose backlog of one is taken by `first`."""

@@ -3,6 +3,8 @@
 
 from errno import (ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ENETUNREACH,
                    ETIMEDOUT)
+import os
+import signal
 
 import pytest
 
@@ -248,6 +250,26 @@ def test_switch_that_hung_serves_again(deadly, server, client, joined):
     deadly.wait_attached()
     client.run("d = connect(); d.sendall(b'new')")
     assert server.run("b, _ = s.accept(); receive(b, 3)") == b"new"
+
+
+@circuit
+def test_vm_that_hangs_is_spoken_for_once(deadly, server, client, listener):
+    """And who dials it then is served when it goes on."""
+    client.run("w = connect()")
+    server.run("v, _ = s.accept()")
+    pid = server.vm.qemu.pid()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        client.run("c, _ = dial(); d, _ = dial()")
+        assert client.run("wait_ready(c, POLLOUT)") == client.run("POLLOUT")
+        client.run("c.sendall(b'first')")
+        assert client.run("ready(d, POLLOUT, 300)") == 0
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert client.run("wait_ready(d, POLLOUT)") == client.run("POLLOUT")
+    client.run("d.sendall(b'second')")
+    assert server.run("[receive(s.accept()[0], n) for n in (5, 6)]") == \
+        [b"first", b"second"]
 
 
 LOST = """
