@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 class Plan:
     """How long it may take. rounds are counted, warm-ups are not.
 
-    On a busy machine a case that has had fewest_rounds ends when its share of
-    budget_s is over, so that the whole ends in time.
+    A case that has had fewest_rounds ends when its share of budget_s is over, so
+    that the whole ends in time. A full run has all rounds however long they take,
+    unless it is told a time.
     """
 
     rounds: int = 5
-    fewest_rounds: int = 3
+    fewest_rounds: int = 5
     warmups: int = 1
     seconds: float = 1.0
     budget_s: float = 27 * 60
@@ -22,6 +23,7 @@ class Plan:
 
 
 FULL = Plan()
+FEWEST_IN_TIME = 3
 QUICK = Plan(rounds=2, fewest_rounds=1, warmups=0, seconds=0.5, budget_s=130,
              is_quick=True)
 

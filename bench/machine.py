@@ -10,6 +10,7 @@ from lab import buildtree, hypervisor, image, place
 
 GUEST_PROGRAMS = ("iperf3", "netperf", "sockperf", "redis-server", "nginx",
                   "wrk", "openssh-server")
+MODULE = "/usr/lib/modules/$(uname -r)/updates/vmcircuit.ko"
 TREE_PROGRAMS = ("qemu-system-x86", "passt")
 
 
@@ -57,4 +58,6 @@ def guest_versions(guest):
     """Of the programs that a guest has."""
     out = guest.run("dpkg-query", "-W", "-f", "${Package} ${Version}\n",
                     *GUEST_PROGRAMS)
-    return dict(line.split() for line in out.splitlines())
+    checks = guest.run("sh", "-c", f"modinfo -F checks {MODULE}").strip()
+    return {"module": f"checks {checks}" if checks else "as installed",
+            **dict(line.split() for line in out.splitlines())}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Turns: all subjects of a case once, then all again, A B A B."""
 
+import dataclasses
 import time
 
 from bench.cost import Meter, between, costs, elsewhere
@@ -49,12 +50,14 @@ class Turns:
             else:
                 able.append(subject)
         begin, told = time.monotonic(), {}
+        warmup = dataclasses.replace(self.plan, seconds=self.plan.seconds / 2)
         for number in range(-self.plan.warmups, self.plan.rounds):
             if number >= self.plan.fewest_rounds and self.schedule.is_late():
                 break
             for subject in list(able):
                 try:
-                    run = self.run(subject, case)
+                    run = self.run(subject, case,
+                                   self.plan if number >= 0 else warmup)
                 except (BenchError, LabError, OSError, ValueError) as error:
                     self.fail(f"{case.label}, {subject.name}", error)
                     able.remove(subject)
@@ -66,16 +69,16 @@ class Turns:
                             subject.name, []).append(value)
         self.tell(case, told, time.monotonic() - begin)
 
-    def run(self, subject, case):
+    def run(self, subject, case, plan):
         """One run between two samples, and the proof of what it used."""
         subject.before(self.world)
         is_counted = self.benchmark.is_proved or self.benchmark.has_costs
         if not is_counted:
-            return self.benchmark.once(self.world, subject, case, self.plan)
+            return self.benchmark.once(self.world, subject, case, plan)
         meter = self.meters.setdefault(subject.name,
                                        Meter(self.world, subject))
         before = meter.read()
-        run = self.benchmark.once(self.world, subject, case, self.plan)
+        run = self.benchmark.once(self.world, subject, case, plan)
         spent = between(before, meter.read())
         if subject.name != "native":
             self.results.disturbances.append(elsewhere(spent))
