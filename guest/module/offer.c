@@ -122,6 +122,7 @@ static bool child_queue(struct vmc_listener *listener, struct sock *sk,
 	spin_lock(&listener->lock);
 	is_ready = !listener->is_stopped;
 	if (is_ready) {
+		vmc_stat_inc(circuits_accepted);
 		rcu_assign_pointer(vmc_sk(sk)->circuit, circuit);
 		vmc_sock_establish(sk);
 		accept.room = cpu_to_le32(vmc_offer_room(listener));
@@ -163,7 +164,6 @@ static int offer_take(struct vmc_listener *listener,
 	bh_unlock_sock(sk);
 	local_bh_enable();
 	sock_put(sk);		/* the other reference is the queue's */
-	vmc_stat_inc(circuits_accepted);
 	parent->sk_data_ready(parent);
 	return 0;
 
