@@ -12,6 +12,7 @@ import subprocess
 
 from conformance.suite import ConformanceError
 from lab import buildtree, deps, place, tree
+from lab.report import Step
 
 SCRIPTS = place.CHECKOUT / "conformance/compile"
 WORK = place.CHECKOUT / "build/conformance/sources"
@@ -22,10 +23,9 @@ BINARIES = ("linux-source-6.12", "libcap-dev")
 
 def ensure(name):
     """The disk's image if the suite of this name is on it, else None."""
-    scripts = sorted(SCRIPTS.glob("*.sh"))
-    if SCRIPTS / f"{name}.sh" not in scripts:
+    if not (SCRIPTS / f"{name}.sh").exists():
         return None
-    parts = [path.read_bytes() for path in scripts]
+    parts = [path.read_bytes() for path in sorted(SCRIPTS.iterdir())]
     key = tree.key(*SOURCES, *BINARIES, *parts)
     return tree.generation("suites", key, build) / "suites.erofs"
 
@@ -36,15 +36,13 @@ def build(directory):
     (WORK / "packages").mkdir(parents=True)
     (WORK / "disk").mkdir()
     buildtree.ensure()
-    download(WORK / "packages", SOURCES, BINARIES)
+    with Step(f"fetching {', '.join((*SOURCES, *BINARIES))}"):
+        download(WORK / "packages", SOURCES, BINARIES)
     for script in sorted(SCRIPTS.glob("*.sh")):
         target = WORK / "disk" / script.stem
         target.mkdir()
-        log = WORK / f"{script.stem}.log"
-        if compile_suite(script, target, log):
-            raise ConformanceError(
-                f"{script.name} failed; see {log}. Its end:\n"
-                + "\n".join(log.read_text().splitlines()[-10:]))
+        with Step(f"compiling the suite {script.stem}"):
+            compile_suite(script, target, WORK / f"{script.stem}.log")
     (WORK / "disk/versions").write_text("".join(
         f"{path.name}\n" for path in sorted((WORK / "packages").iterdir())
         if path.suffix in (".gz", ".xz", ".deb")))
@@ -54,20 +52,28 @@ def build(directory):
 
 
 def compile_suite(script, target, log):
-    """Run a script in the build tree; return its exit code."""
+    """Run a script in the build tree; it must leave something."""
     lab = place.CHECKOUT / "lab/lab"
     with open(log, "wb") as output:
-        return subprocess.run(
+        code = subprocess.run(
             [lab, "build-shell", "--", "sh", "-e", script, WORK / "packages",
              target], stdin=subprocess.DEVNULL, stdout=output,
             stderr=output).returncode
+    if not code and any(target.iterdir()):
+        return
+    end = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
+    raise ConformanceError(
+        f"{script.name} " + (f"ended with {code}" if code else
+                             "made nothing") +
+        f"; see {log}, mend the script and run the same command again. "
+        f"Its end:\n{end}")
 
 
 def run(command, **options):
     done = subprocess.run([str(word) for word in command], text=True,
                           capture_output=True, **options)
     if done.returncode:
-        raise ConformanceError(f"'{command[0]} {command[-1]}' failed: "
+        raise ConformanceError(f"'{' '.join(map(str, command[-6:]))}' failed: "
                                f"{(done.stderr or done.stdout)[-500:]}")
 
 
