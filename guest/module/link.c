@@ -8,6 +8,7 @@
  * Barriers are lettered as in proto/ring.h.
  */
 #define pr_fmt(fmt) "vmcircuit: " fmt
+#include <linux/interrupt.h>
 #include <linux/io.h>
 #include <linux/mm.h>
 #include <linux/rcupdate.h>
@@ -25,6 +26,22 @@ static struct vmc_link __rcu *links[VMC_MAX_LINKS];
 static void (*link_all_released)(void);
 static unsigned int nr_links;		/* dead ones that are mapped, too */
 
+/*
+ * A VM's circuits to itself have two links, each other's twins. Who rings at
+ * one is heard at the other without the switch: as soon as no lock is held and
+ * bottom halves run, which is before most system calls return.
+ */
+static DECLARE_BITMAP(rung_here, VMC_MAX_LINKS);
+/* Outside all others, while bells are heard. Bottom halves off. */
+static DEFINE_SPINLOCK(hear_lock);
+
+static void hear_tasklet(struct tasklet_struct *tasklet)
+{
+	vmc_link_hear_own();
+}
+
+static DECLARE_TASKLET(hearer, hear_tasklet);
+
 /**
  * vmc_link_init - say who is told
  * @all_released: when no segment is mapped any more; device's worker
@@ -32,6 +49,14 @@ static unsigned int nr_links;		/* dead ones that are mapped, too */
 void vmc_link_init(void (*all_released)(void))
 {
 	link_all_released = all_released;
+}
+
+/**
+ * vmc_link_exit - no link is left
+ */
+void vmc_link_exit(void)
+{
+	tasklet_kill(&hearer);
 }
 
 /**
@@ -209,7 +234,7 @@ void vmc_link_ring(struct vmc_link *link, u32 slot)
 	unsigned int word = slot / 64;
 	u64 bit = BIT_ULL(slot % 64), raw_ack;
 	bool kick = false;
-	u32 raw_wanted;
+	u32 raw_wanted, twin;
 
 	smp_mb(); /* E */
 	spin_lock_bh(&link->lock);
@@ -231,8 +256,15 @@ void vmc_link_ring(struct vmc_link *link, u32 slot)
 	}
 unlock:
 	spin_unlock_bh(&link->lock);
-	if (kick)
+	if (!kick)
+		return;
+	twin = READ_ONCE(link->twin);
+	if (twin == VMC_NO_LINK) {
 		vmc_doorbell_send(link->id);
+		return;
+	}
+	set_bit(twin, rung_here);
+	tasklet_schedule(&hearer);
 }
 
 /* One pass over the bitmaps. Bottom halves off, under RCU. */
@@ -299,6 +331,42 @@ void vmc_link_hear(u32 raw_id)
 }
 
 /**
+ * vmc_link_hear_own - what rang in this VM for itself has been heard
+ *
+ * Also what somebody else is hearing now. No lock is held, but a socket may be
+ * owned; any context but hard interrupt.
+ */
+void vmc_link_hear_own(void)
+{
+	unsigned int id;
+
+	spin_lock_bh(&hear_lock);
+	for_each_set_bit(id, rung_here, VMC_MAX_LINKS) {
+		clear_bit(id, rung_here);
+		smp_mb__after_atomic();
+		vmc_link_hear(id);
+	}
+	spin_unlock_bh(&hear_lock);
+}
+
+/* Whether this is one of two, which have each other's segments. */
+static void link_find_twin(struct vmc_link *link)
+{
+	struct vmc_link *other;
+	unsigned int id;
+
+	for (id = 0; id < VMC_MAX_LINKS; id++) {
+		other = rcu_dereference_protected(links[id], 1);
+		if (!other || other->tx_address != link->rx_address ||
+		    other->rx_address != link->tx_address)
+			continue;
+		WRITE_ONCE(link->twin, other->id);
+		WRITE_ONCE(other->twin, link->id);
+		return;
+	}
+}
+
+/**
  * vmc_link_up - LINK_UP came
  * @up: unchecked
  * @attachment: now
@@ -336,6 +404,7 @@ int vmc_link_up(const struct vmc_link_up *up, u32 attachment)
 	    READ_ONCE(link->rx->magic) != cpu_to_le64(VMC_SEGMENT_MAGIC))
 		goto unmap_link;
 	link->id = id;
+	link->twin = VMC_NO_LINK;
 	link->generation = le32_to_cpu(up->generation);
 	link->attachment = attachment;
 	link->segment_bytes = bytes;
@@ -345,6 +414,7 @@ int vmc_link_up(const struct vmc_link_up *up, u32 attachment)
 	kref_init(&link->ref);
 	nr_links++;
 	rcu_assign_pointer(links[id], link);
+	link_find_twin(link);
 
 	local_bh_disable();
 	rcu_read_lock();

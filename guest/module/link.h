@@ -6,8 +6,11 @@
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
 #include "../../proto/ring.h"
+#include "../../proto/wire.h"
 
 struct vmc_circuit;
+
+#define VMC_NO_LINK	VMC_MAX_LINKS
 
 /**
  * struct vmc_link - what this VM shares with one peer
@@ -22,6 +25,7 @@ struct vmc_link {
 	u32 attachment;		/* for vmc_request_send() */
 	u64 segment_bytes;
 	bool is_uplink;		/* the peer is the switch, with a host socket */
+	u32 twin;		/* the peer's, if it is this VM; else VMC_NO_LINK */
 	phys_addr_t tx_address;	/* of the two segments, for mappings */
 	phys_addr_t rx_address;
 	struct vmc_segment_header *tx;
@@ -43,6 +47,7 @@ struct vmc_link {
 };
 
 void vmc_link_init(void (*all_released)(void));
+void vmc_link_exit(void);
 bool vmc_link_is_any(void);
 int vmc_link_up(const struct vmc_link_up *up, u32 attachment);
 void vmc_link_down(const struct vmc_link_down *down, u32 attachment);
@@ -55,6 +60,7 @@ void vmc_link_unseat(struct vmc_link *link, u32 slot,
 		     struct vmc_circuit *circuit);
 void vmc_link_ring(struct vmc_link *link, u32 slot);
 void vmc_link_hear(u32 raw_id);
+void vmc_link_hear_own(void);
 struct vmc_circuit *vmc_link_circuit(struct vmc_link *link, u32 slot);
 
 #endif /* VMC_LINK_H */

@@ -70,6 +70,7 @@ remove_proc:
 	vmc_proc_remove();
 unregister_device:
 	vmc_device_unregister();
+	vmc_link_exit();
 	vmc_attach_exit();
 exit_local:
 	vmc_local_exit();
@@ -92,6 +93,7 @@ static void __exit vmc_exit(void)
 	vmc_local_exit();
 	vmc_flow_exit();
 	vmc_device_unregister();
+	vmc_link_exit();
 	vmc_attach_exit();
 	vmc_spin_exit();
 	vmc_route_exit();

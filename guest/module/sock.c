@@ -8,14 +8,15 @@
  *
  *   1. lock_sock(listening or connecting socket)
  *   2. lock_sock(its shadow)
- *   3. the socket's spinlock (bh_lock_sock), taken by doorbell and worker
- *   4. vmc_listener.lock
- *   5. vmc_link.lock
- *   6. the locks of the three queues
+ *   3. the lock of who hears the VM's own bells (link.c)
+ *   4. the socket's spinlock (bh_lock_sock), taken by doorbell and worker
+ *   5. vmc_listener.lock
+ *   6. vmc_link.lock
+ *   7. the locks of the three queues
  *
  * A listener's lock may be followed by that of a child that nobody accepted;
  * no other two sockets are locked at once. The table of listeners is locked
- * outside 4, that of connects inside 3.
+ * outside 5, that of connects inside 4.
  *
  * Doorbells and messages from the switch find the socket perhaps owned by a
  * system call. They then leave a note in vmc_sock.deferred, and release_sock()
