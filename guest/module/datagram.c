@@ -174,11 +174,15 @@ static int datagram_send(struct socket *sock, struct msghdr *msg, size_t bytes)
 	int ret;
 
 	if (is_plain(sk, msg, bytes, &remote) &&
-	    !quick_send(sk, msg, bytes, &remote, &may_learn))
-		return bytes;
-	ret = family_of(sk)->udp_ops->sendmsg(sock, msg, bytes);
-	if (may_learn && ret >= 0)
-		learn_route(sk, &remote);
+	    !quick_send(sk, msg, bytes, &remote, &may_learn)) {
+		ret = bytes;
+	} else {
+		ret = family_of(sk)->udp_ops->sendmsg(sock, msg, bytes);
+		if (may_learn && ret >= 0)
+			learn_route(sk, &remote);
+	}
+	if (READ_ONCE(vmc_datagram_of(sk)->is_local))
+		vmc_flow_arrive(sk);
 	return ret;
 }
 
@@ -275,6 +279,8 @@ static int datagram_init_sock(struct sock *sk)
 
 	INIT_LIST_HEAD(&datagram->flows);
 	atomic_set(&datagram->bindings, 0);
+	atomic_set(&datagram->nr_awaited, 0);
+	init_waitqueue_head(&datagram->arrival);
 	vmc_ready_init(sk);
 	err = family_of(sk)->udp->init(sk);
 	if (err)
@@ -316,6 +322,9 @@ static int datagram_set_option(struct sock *sk, int level, int name,
 	/* Before the program goes on, and tells somebody to send. */
 	if (!err && is_membership(level, name))
 		vmc_hub_groups_changed();
+	/* UDP_CORK sends. */
+	if (READ_ONCE(vmc_datagram_of(sk)->is_local))
+		vmc_flow_arrive(sk);
 	return err;
 }
 

@@ -4,6 +4,7 @@
 
 #include <linux/ipv6.h>
 #include <linux/udp.h>
+#include <linux/wait.h>
 #include <net/sock.h>
 
 /**
@@ -12,6 +13,9 @@
  * @look: looks at them when nobody else does
  * @has_looked: somebody did, since the timer ran
  * @bindings: how often it was bound or connected
+ * @is_local: it has had flows between sockets of this VM
+ * @nr_awaited: of these, those that are being dialled
+ * @arrival: who has sent there, until they are not
  * @flows: all flows that new datagrams may take; the table's lock
  * @nr_flows: likewise
  * @is_closed: likewise
@@ -22,6 +26,9 @@ struct vmc_datagram {
 	struct timer_list look;
 	bool has_looked;
 	atomic_t bindings;
+	bool is_local;
+	atomic_t nr_awaited;
+	wait_queue_head_t arrival;
 
 	struct list_head flows;
 	unsigned int nr_flows;

@@ -14,7 +14,8 @@
  * Locks: a flow's is taken by system calls, bells, the worker and its timer,
  * always with bottom halves off; copies are made with it, and never wait for a
  * page. Inside it: the table's, a socket's ready_lock, and those of
- * vmc_link.lock's level and below (sock.c).
+ * vmc_link.lock's level and below (sock.c). Outside it: that of who hears the
+ * VM's own bells (link.c).
  */
 #include <linux/seq_file.h>
 #include <linux/sysctl.h>

@@ -28,6 +28,7 @@ struct vmc_flow {
 	/* Fixed after creation. */
 	struct sock *sk;		/* a reference */
 	struct vmc_names names;
+	bool is_local;			/* between sockets of this VM */
 
 	refcount_t ref;
 	struct rcu_head rcu;
@@ -96,6 +97,7 @@ bool vmc_flow_answered(const struct vmc_connected *answer);
 void vmc_flow_reject(const struct vmc_connected *answer, u32 attachment);
 void vmc_flow_failed(u32 cookie, int error);
 void vmc_flow_fail_all(int error);
+void vmc_flow_arrive(struct sock *sk);
 void vmc_flow_offered(const struct vmc_offer *offer);
 
 /* flow_send.c */
@@ -104,6 +106,7 @@ int vmc_flow_send(struct vmc_flow *flow, const struct iov_iter *from,
 		  u32 bytes);
 bool vmc_flow_flush(struct vmc_flow *flow);
 void vmc_flow_drop_pending(struct vmc_flow *flow, int error);
+void vmc_flow_refuse(struct sk_buff_head *packets, int error);
 void vmc_flow_expire(struct timer_list *timer);
 void vmc_flow_count_unread(struct vmc_flow *flow);
 

@@ -11,6 +11,7 @@
 #include "attach.h"
 #include "datagram.h"
 #include "flow.h"
+#include "link.h"
 #include "netdev.h"
 #include "offer.h"
 #include "ready.h"
@@ -26,6 +27,12 @@ static DEFINE_XARRAY_FLAGS(dials, XA_FLAGS_ALLOC1 | XA_FLAGS_LOCK_BH);
 static u32 next_cookie;
 #define COOKIE_BIT	BIT(31)
 
+/*
+ * So long who sends to a socket of this VM waits for an answer. A switch that
+ * hangs is missed within 0.9 s (attach.c), which ends all dials.
+ */
+#define ARRIVAL_MS	500
+
 /**
  * vmc_flow_is_cookie - whether a CONNECT was a flow's
  * @cookie: unchecked
@@ -39,6 +46,34 @@ bool vmc_flow_is_cookie(u32 cookie)
 static __le32 wish(u32 wish_bytes)
 {
 	return cpu_to_le32(max(wish_bytes, VMC_DATAGRAM_RING_BYTES));
+}
+
+/* Whoever waits has nothing to wait for: all was delivered, or refused. */
+static void dial_settle(struct vmc_flow *flow)
+{
+	struct vmc_datagram *datagram = vmc_datagram_of(flow->sk);
+
+	if (flow->is_local && atomic_dec_and_test(&datagram->nr_awaited))
+		wake_up_all(&datagram->arrival);
+}
+
+/**
+ * vmc_flow_arrive - what was sent to sockets of this VM has come there
+ * @sk: has sent
+ *
+ * As it has over lo, when send() returns: the first datagram of a flow, which
+ * the switch has to be asked for, and those that follow. If their receiver has
+ * room, and if the switch answers soon. May sleep; no lock is held.
+ */
+void vmc_flow_arrive(struct sock *sk)
+{
+	struct vmc_datagram *datagram = vmc_datagram_of(sk);
+
+	if (atomic_read(&datagram->nr_awaited))
+		wait_event_interruptible_timeout(datagram->arrival,
+				!atomic_read(&datagram->nr_awaited),
+				msecs_to_jiffies(ARRIVAL_MS));
+	vmc_link_hear_own();
 }
 
 /* Locked. The dial has no circuit to show; what waits for it is told why. */
@@ -101,9 +136,13 @@ void vmc_flow_dial(struct vmc_flow *flow)
 	int err;
 
 	vmc_attach_hold();
+	if (flow->is_local)
+		atomic_inc(&vmc_datagram_of(flow->sk)->nr_awaited);
 	err = dial_request(flow);
-	if (err)
-		dial_end(flow, -err);
+	if (!err)
+		return;
+	dial_end(flow, -err);
+	dial_settle(flow);
 }
 
 /**
@@ -121,6 +160,7 @@ void vmc_flow_give_up(struct vmc_flow *flow)
 	vmc_request_send(flow->attachment, VMC_MSG_CANCEL, &cancel,
 			 GFP_ATOMIC);
 	dial_end(flow, EHOSTUNREACH);
+	dial_settle(flow);
 	vmc_flow_put(flow);
 }
 
@@ -178,6 +218,7 @@ bool vmc_flow_answered(const struct vmc_connected *answer)
 	rcu_read_unlock();
 	if (IS_ERR_OR_NULL(circuit))
 		return false;
+	dial_settle(flow);
 	vmc_flow_put(flow);
 	return true;
 }
@@ -205,13 +246,19 @@ void vmc_flow_reject(const struct vmc_connected *answer, u32 attachment)
 void vmc_flow_failed(u32 cookie, int error)
 {
 	struct vmc_flow *flow = dial_take(cookie);
+	struct sk_buff_head refused;
 
 	if (!flow)
 		return;
+	__skb_queue_head_init(&refused);
 	spin_lock_bh(&flow->lock);
-	if (flow->state == VMC_FLOW_DIALLING)
+	if (flow->state == VMC_FLOW_DIALLING) {
+		skb_queue_splice_init(&flow->pending, &refused);
 		dial_end(flow, error);
+	}
 	spin_unlock_bh(&flow->lock);
+	vmc_flow_refuse(&refused, error);
+	dial_settle(flow);
 	vmc_flow_put(flow);
 }
 

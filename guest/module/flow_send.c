@@ -88,6 +88,24 @@ static bool flow_put_packet(struct vmc_flow *flow, struct sk_buff *skb)
 }
 
 /**
+ * vmc_flow_refuse - packets will not be sent; their senders have heard of it
+ * @packets: dropped
+ * @error: positive errno
+ *
+ * No lock is held.
+ */
+void vmc_flow_refuse(struct sk_buff_head *packets, int error)
+{
+	struct sk_buff *skb;
+
+	while ((skb = __skb_dequeue(packets))) {
+		vmc_stat_add(datagrams_unreachable, packet_count(skb));
+		vmc_unreach_tell_now(skb, error);
+		kfree_skb(skb);
+	}
+}
+
+/**
  * vmc_flow_drop_pending - nothing that waits will be sent
  * @flow: locked
  * @error: positive errno that their sender is told, as by ICMP; or 0

@@ -8,6 +8,7 @@
 #include "compat.h"
 #include "datagram.h"
 #include "flow.h"
+#include "local.h"
 
 #define TABLE_BITS	12
 
@@ -116,6 +117,9 @@ struct vmc_flow *vmc_flow_create(struct sock *sk,
 	flow->sk = sk;
 	flow->names = *names;
 	flow->is_begun = is_offered;
+	flow->is_local = vmc_local_is(&names->remote);
+	if (flow->is_local)
+		WRITE_ONCE(datagram->is_local, true);
 	spin_lock_init(&flow->lock);
 	skb_queue_head_init(&flow->pending);
 	timer_setup(&flow->expiry, vmc_flow_expire, 0);

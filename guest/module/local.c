@@ -32,6 +32,26 @@ static bool is_ours6(const struct in6_addr *address)
 	       ipv6_chk_addr(vmc_netdev_net(), address, vmc_netdev_device(), 0);
 }
 
+/**
+ * vmc_local_is - whether a name is this VM's
+ * @name: a valid one
+ */
+bool vmc_local_is(const struct vmc_name *name)
+{
+	struct in6_addr address;
+	__be32 v4;
+	bool ret;
+
+	memcpy(&address, name->address, sizeof(address));
+	if (name->family == VMC_FAMILY_INET6)
+		return is_ours6(&address);
+	memcpy(&v4, name->address, sizeof(v4));
+	rcu_read_lock();
+	ret = is_ours(v4);
+	rcu_read_unlock();
+	return ret;
+}
+
 /* Not what is for many, on lo, too. */
 static bool is_between_ours(const struct sk_buff *skb)
 {

@@ -204,11 +204,7 @@ static void set_local_route(struct sk_buff *skb)
 		skb_dst_set(skb, &rt->dst);
 }
 
-/**
- * vmc_netdev_receive - a packet comes from circuit0, or from lo
- * @skb: an IP packet, with its network header, taken
- */
-void vmc_netdev_receive(struct sk_buff *skb)
+static void set_origin(struct sk_buff *skb)
 {
 	if (is_from_here(skb)) {
 		skb->dev = dev_net(netdev)->loopback_dev;
@@ -217,7 +213,30 @@ void vmc_netdev_receive(struct sk_buff *skb)
 		skb->dev = netdev;
 		dev_sw_netstats_rx_add(netdev, skb->len);
 	}
+}
+
+/**
+ * vmc_netdev_receive - a packet comes from circuit0, or from lo
+ * @skb: an IP packet, with its network header, taken
+ */
+void vmc_netdev_receive(struct sk_buff *skb)
+{
+	set_origin(skb);
 	netif_rx(skb);
+}
+
+/**
+ * vmc_netdev_receive_now - as vmc_netdev_receive(), but it has come afterwards
+ * @skb: likewise
+ *
+ * No lock is held.
+ */
+void vmc_netdev_receive_now(struct sk_buff *skb)
+{
+	set_origin(skb);
+	local_bh_disable();
+	netif_receive_skb(skb);
+	local_bh_enable();
 }
 
 /**

@@ -21,6 +21,7 @@ struct vmc_netdev_user {
 
 int vmc_netdev_create(const struct vmc_netdev_user *user);
 void vmc_netdev_receive(struct sk_buff *skb);
+void vmc_netdev_receive_now(struct sk_buff *skb);
 void vmc_netdev_receive_polled(struct sk_buff *skb);
 void vmc_netdev_wake(void);
 struct net_device *vmc_netdev_device(void);

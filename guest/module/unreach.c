@@ -101,6 +101,19 @@ static struct sk_buff *message_create(__be16 protocol, const void *sent,
 	return message;
 }
 
+static struct sk_buff *message_about(struct sk_buff *skb, int error)
+{
+	u32 quote_bytes = min(skb->len, QUOTE_BYTES);
+	struct sk_buff *message;
+
+	message = message_create(skb->protocol, skb_network_header(skb),
+				 quote_bytes, error);
+	if (message)
+		skb_copy_bits(skb, 0, skb_put(message, quote_bytes),
+			      quote_bytes);
+	return message;
+}
+
 /**
  * vmc_unreach_tell - a packet reached nobody: tell who sent it
  * @skb: an IP packet from here, as circuit0 got it
@@ -111,15 +124,25 @@ static struct sk_buff *message_create(__be16 protocol, const void *sent,
  */
 void vmc_unreach_tell(struct sk_buff *skb, int error)
 {
-	u32 quote_bytes = min(skb->len, QUOTE_BYTES);
-	struct sk_buff *message;
+	struct sk_buff *message = message_about(skb, error);
 
-	message = message_create(skb->protocol, skb_network_header(skb),
-				 quote_bytes, error);
-	if (!message)
-		return;
-	skb_copy_bits(skb, 0, skb_put(message, quote_bytes), quote_bytes);
-	vmc_netdev_receive(message);
+	if (message)
+		vmc_netdev_receive(message);
+}
+
+/**
+ * vmc_unreach_tell_now - as vmc_unreach_tell(), who sent it knows afterwards
+ * @skb: likewise
+ * @error: likewise
+ *
+ * No lock is held.
+ */
+void vmc_unreach_tell_now(struct sk_buff *skb, int error)
+{
+	struct sk_buff *message = message_about(skb, error);
+
+	if (message)
+		vmc_netdev_receive_now(message);
 }
 
 /* The headers of an empty datagram. Return: their length. */

@@ -107,6 +107,26 @@ d.send(b'x')
     assert task.join(15)
 
 
+def test_a_hung_switch_costs_who_sends_to_itself_little(
+        deadly, server, client, known):
+    """Who waits for the first datagram of a flow to arrive waits 0.5 s, and
+    not at all once the switch is given up."""
+    deadly.set_local(True)
+    deadly.freeze()
+    client.run("""
+d = [udp() for _ in range(50)]
+begin = time.monotonic()
+for number, one in enumerate(d, 20000):
+    one.sendto(b'x', (CLIENT, number))
+took = time.monotonic() - begin
+""")
+    assert client.run("took") < 3
+    client.run("eventually(lambda: stats()['circuits_open'] == 0)")
+    deadly.thaw()
+    deadly.wait_attached()
+    deadly.set_local(False)
+
+
 def test_a_peer_that_vanishes_is_unreachable(deadly, server, client, known):
     """Many first datagrams, and those of a flow, while the peer's VM ends."""
     client.run("""

@@ -98,3 +98,88 @@ def test_without_the_sysctl_they_go_by_lo(world, guest):
     before = counters(guest)
     assert guest.run(code) == b"x"
     assert counters(guest) == before
+
+
+AT_ONCE = """
+def at_once(sock):
+    return sock.recv(70000, socket.MSG_DONTWAIT)
+
+receivers = [udp(0) for _ in range(5)]
+names = [name_of(one.getsockname()) for one in receivers]
+"""
+
+
+def test_what_is_sent_has_come_when_send_returns(guest):
+    """The first datagram, for which the switch is asked, and those after it."""
+    assert guest.run(AT_ONCE + """
+def sent(one, name, is_connected):
+    c = udp()
+    if is_connected:
+        c.connect(name)
+    found = []
+    for number in range(20):
+        c.send(bytes([number])) if is_connected else \
+            c.sendto(bytes([number]), name)
+        if number != 5:
+            found += at_once(one)
+    return found + list(at_once(one))
+
+[(one, is_connected) for round in range(10)
+ for one, name in zip(receivers, names) for is_connected in (False, True)
+ if sent(one, name, is_connected) != list(range(20))]
+""", 60) == []
+
+
+def test_what_goes_the_long_way_has_come_when_send_returns(guest):
+    assert guest.run(AT_ONCE + """
+found = []
+for one, name in zip(receivers, names):
+    c = udp(); c.connect(name)
+    level, kind = (0, 2) if FAMILY == 2 else (41, 52)
+    c.sendmsg([b"control"], [(level, kind, struct.pack("i", 9))])
+    found.append(at_once(one))
+    c.setsockopt(17, UDP_CORK, 1); c.send(b"cor"); c.send(b"ked")
+    c.setsockopt(17, UDP_CORK, 0)
+    found.append(at_once(one))
+    c.setsockopt(17, UDP_SEGMENT, 4); c.send(b"segments")
+    found += [at_once(one), at_once(one)]
+found
+""") == [b"control", b"corked", b"segm", b"ents"] * 5
+
+
+def test_answers_have_come_when_send_returns(guest):
+    assert guest.run(AT_ONCE + """
+found = []
+for one, name in zip(receivers, names):
+    c = udp(); c.connect(name); c.send(b"x")
+    for number in range(3):
+        one.sendto(b"answer", one.recvfrom(10, socket.MSG_DONTWAIT)[1])
+        found.append(at_once(c)); c.send(b"y")
+found
+""") == [b"answer"] * 15
+
+
+@pytest.mark.own_proof
+def test_who_sends_to_nobody_knows_at_once(guest):
+    refused = guest.run("stats()['offers_refused']")
+    assert guest.run(AT_ONCE + """
+def error_of(sock):
+    try:
+        return at_once(sock)
+    except OSError as error:
+        return error.errno
+
+found = []
+for one, name in zip(receivers, names):
+    one.close()
+    c = udp(); c.connect(name)
+    for _ in range(3):
+        c.send(b"x")
+        found.append(error_of(c))
+    c = udp(); c.setsockopt(0 if FAMILY == 2 else 41, IP_RECVERR
+                            if FAMILY == 2 else IPV6_RECVERR, 1)
+    c.sendto(b"x", name)
+    found.append([number for number, *_ in errors(c)][0])
+found
+""") == [ECONNREFUSED] * 20
+    assert guest.run("stats()['offers_refused']") == refused + 20
