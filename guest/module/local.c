@@ -28,8 +28,9 @@ static bool is_ours(__be32 address)
 
 static bool is_ours6(const struct in6_addr *address)
 {
+	/* Strictly: of this device, not of any. */
 	return ipv6_addr_loopback(address) ||
-	       ipv6_chk_addr(vmc_netdev_net(), address, vmc_netdev_device(), 0);
+	       ipv6_chk_addr(vmc_netdev_net(), address, vmc_netdev_device(), 1);
 }
 
 /**

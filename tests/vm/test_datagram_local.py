@@ -183,3 +183,20 @@ for one, name in zip(receivers, names):
 found
 """) == [ECONNREFUSED] * 20
     assert guest.run("stats()['offers_refused']") == refused + 20
+
+
+@pytest.mark.own_proof
+def test_addresses_that_the_switch_does_not_know_stay_on_lo(guest):
+    """Of another device, as lo."""
+    address = "10.99.0.1/32" if guest.run("FAMILY") == 2 else "fd99::1/128"
+    guest.run(f"program('ip', 'addr', 'add', '{address}', 'dev', 'lo')")
+    before = counters(guest)
+    try:
+        assert guest.run(AT_ONCE + f"""
+t = udp(0, {address.partition("/")[0]!r})
+c = udp(); c.sendto(b"by lo", t.getsockname())
+at_once(t)
+""") == b"by lo"
+    finally:
+        guest.run(f"program('ip', 'addr', 'del', '{address}', 'dev', 'lo')")
+    assert counters(guest) == before
