@@ -73,7 +73,9 @@ def run(command, **options):
     done = subprocess.run([str(word) for word in command], text=True,
                           capture_output=True, **options)
     if done.returncode:
-        raise ConformanceError(f"'{' '.join(map(str, command[-6:]))}' failed: "
+        name = " ".join(str(word) for word in command
+                        if not str(word).startswith("-"))
+        raise ConformanceError(f"'{name}' failed: "
                                f"{(done.stderr or done.stdout)[-500:]}")
 
 
@@ -88,7 +90,8 @@ def download(target, sources, binaries=()):
     options = [f"-o{option}" for option in (
         f"Dir::Etc::sourcelist={target.parent}/sources.list",
         "Dir::Etc::sourceparts=-", f"Dir::State::lists={lists}",
-        "APT::Sandbox::User=root", *deps.proxy_options())]
+        "APT::Sandbox::User=root", "APT::Update::Error-Mode=any",
+        *deps.proxy_options())]
     environment = dict(os.environ, LC_ALL="C.UTF-8")
     commands = [["update"], ["source", "--tar-only", *sources]]
     if binaries:
