@@ -53,7 +53,7 @@ void vmc_connect_timeout(struct timer_list *timer)
 
 	bh_lock_sock(sk);
 	if (sock_owned_by_user(sk)) {
-		sk_reset_timer(sk, &sk->sk_timer, jiffies + HZ / 20);
+		vmc_sock_set_timer(sk, &sk->sk_timer, jiffies + HZ / 20);
 	} else if (sk->sk_state == TCP_SYN_SENT &&
 		   xa_erase(&connects, vmc_sk(sk)->cookie)) {
 		cancel.cookie = cpu_to_le32(vmc_sk(sk)->cookie);
@@ -156,7 +156,7 @@ int vmc_connect_dial(struct sock *sk, vmc_sockaddr *addr, int addr_bytes)
 	vmc_sock_set_names(sk, &vs->dial);
 	inet_sk_set_state(sk, TCP_SYN_SENT);
 	sk->sk_timer.function = vmc_connect_timeout;
-	sk_reset_timer(sk, &sk->sk_timer, jiffies + connect_patience(sk));
+	vmc_sock_set_timer(sk, &sk->sk_timer, jiffies + connect_patience(sk));
 	vmc_attach_hold();
 	err = connect_request(sk);
 	if (!err) {

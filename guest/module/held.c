@@ -58,8 +58,8 @@ void vmc_held_look(struct sock *sk)
 	if (vmc_sock_circuit(sk)->held >= vmc_netdev_mss(sk->sk_family))
 		vmc_held_push(sk);
 	else
-		sk_reset_timer(sk, &vmc_sk(sk)->held_timer,
-			       jiffies + PATIENCE);
+		vmc_sock_set_timer(sk, &vmc_sk(sk)->held_timer,
+				   jiffies + PATIENCE);
 }
 
 /**

@@ -192,6 +192,23 @@ static void sock_ask(struct timer_list *timer)
 }
 
 /**
+ * vmc_sock_set_timer - as sk_reset_timer(), for timers that are soon due
+ * @sk: gives up a reference when it runs
+ * @timer: one of its timers
+ * @expires: when, jiffies
+ *
+ * sk_reset_timer() takes the reference afterwards; a timer that ran meanwhile,
+ * for the processor was not ours, would have given up somebody else's.
+ */
+void vmc_sock_set_timer(struct sock *sk, struct timer_list *timer,
+			unsigned long expires)
+{
+	sock_hold(sk);
+	if (mod_timer(timer, expires))
+		__sock_put(sk);
+}
+
+/**
  * vmc_sock_establish - the socket is connected by its circuit from now on
  * @sk: owned, or its spinlock held; has names and a circuit
  */
@@ -200,7 +217,7 @@ void vmc_sock_establish(struct sock *sk)
 	vmc_urgent_reset(sk);
 	inet_sk_set_state(sk, TCP_ESTABLISHED);
 	sk->sk_timer.function = sock_ask;
-	sk_reset_timer(sk, &sk->sk_timer, jiffies + 1);
+	vmc_sock_set_timer(sk, &sk->sk_timer, jiffies + 1);
 	vmc_uplink_publish(sk);
 	/* The peer may have rung before anyone could hear it. */
 	vmc_sock_update(sk);

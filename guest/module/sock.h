@@ -107,6 +107,8 @@ static inline u32 vmc_sock_wished_rx(const struct sock *sk)
 void vmc_sock_init(struct sock *sk);
 void vmc_sock_set_names(struct sock *sk, const struct vmc_names *names);
 void vmc_sock_clear_names(struct sock *sk);
+void vmc_sock_set_timer(struct sock *sk, struct timer_list *timer,
+			unsigned long expires);
 void vmc_sock_establish(struct sock *sk);
 void vmc_sock_update(struct sock *sk);
 void vmc_sock_refresh(struct sock *sk);
