@@ -107,23 +107,31 @@ static bool peer_of(const struct sock *sk, struct vmc_name *ret_name)
 	return true;
 }
 
+/* Where UDP says EMSGSIZE: an IPv6 socket sends to mapped addresses, too. */
+static bool is_too_large(const struct vmc_name *remote, size_t bytes)
+{
+	return bytes > VMC_DATAGRAM_MAX_BYTES -
+		       (remote->family == VMC_FAMILY_INET ?
+			sizeof(struct iphdr) : 0);
+}
+
 /* Whether UDP would do nothing but send; and to whom. */
 static bool is_plain(const struct sock *sk, const struct msghdr *msg,
 		     size_t bytes, struct vmc_name *ret_remote)
 {
 	const struct udp_sock *udp = udp_sk(sk);
-	size_t most = VMC_DATAGRAM_MAX_BYTES -
-		      (sk->sk_family == AF_INET ? sizeof(struct iphdr) : 0);
+	bool has_name;
 
 	if ((msg->msg_flags & ~QUICK_FLAGS) || msg->msg_controllen ||
-	    bytes > most || READ_ONCE(udp->pending) ||
+	    READ_ONCE(udp->pending) ||
 	    READ_ONCE(udp->gso_size) || READ_ONCE(udp->encap_type) ||
 	    udp_test_bit(CORK, sk) || READ_ONCE(sk->sk_err) ||
 	    READ_ONCE(sk->sk_shutdown) || vmc_route_has_hooks())
 		return false;
-	return msg->msg_name ?
-	       name_of(sk, msg->msg_name, msg->msg_namelen, ret_remote) :
-	       peer_of(sk, ret_remote);
+	has_name = msg->msg_name ?
+		   name_of(sk, msg->msg_name, msg->msg_namelen, ret_remote) :
+		   peer_of(sk, ret_remote);
+	return has_name && !is_too_large(ret_remote, bytes);
 }
 
 /*

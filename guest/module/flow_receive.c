@@ -62,7 +62,10 @@ bool vmc_flow_is_wanted(const struct vmc_flow *flow)
 	__be16 port = READ_ONCE(inet_sk(sk)->inet_dport);
 	int device = READ_ONCE(sk->sk_bound_dev_if);
 
+	/* A port that bind() did not choose goes with a disconnect. */
 	if ((device && device != vmc_netdev_ifindex()) ||
+	    READ_ONCE(inet_sk(sk)->inet_num) !=
+	    le16_to_cpu(flow->names.local.port) ||
 	    (port && ntohs(port) != le16_to_cpu(flow->names.remote.port)))
 		return false;
 	return flow->names.remote.family == VMC_FAMILY_INET ?

@@ -105,13 +105,13 @@ static int inet_disconnect(struct sock *sk, int flags)
 	bool is_abort = (1 << sk->sk_state) &
 		(TCPF_SYN_SENT | TCPF_ESTABLISHED | TCPF_CLOSE_WAIT |
 		 TCPF_FIN_WAIT2);
+	bool was_listening = sk->sk_state == TCP_LISTEN;
 
 	/* Its pages would be another circuit's while a program has them. */
 	if (vs->mapping)
 		return -EBUSY;
-	if (sk->sk_state == TCP_LISTEN) {
+	if (was_listening) {
 		vmc_listen_stop(sk);
-		kernel_sock_shutdown(vs->shadow, SHUT_RD);
 	} else if (sk->sk_state == TCP_SYN_SENT) {
 		vmc_connect_cancel(sk);
 	}
@@ -124,9 +124,13 @@ static int inet_disconnect(struct sock *sk, int flags)
 	vs->is_deaf = false;
 	sock_reset_flag(sk, SOCK_DONE);
 	vmc_sock_clear_names(sk);
+	/* The shadow wakes who waits here: one accept(), as TCP does. */
+	if (was_listening)
+		vmc_shadow_disconnect(sk);
 	if (vs->shadow)
 		vmc_shadow_give_port(sk);
-	sk_error_report(sk);
+	if (!was_listening)
+		sk_error_report(sk);
 	return 0;
 }
 

@@ -276,3 +276,18 @@ void vmc_shadow_give_port(struct sock *sk)
 		tcp->sk_prot->put_port(tcp);
 	release_sock(tcp);
 }
+
+/**
+ * vmc_shadow_disconnect - the shadow listens no more
+ * @sk: owned, with a shadow
+ *
+ * As connect(AF_UNSPEC) and shutdown() do it; the latter wakes all afterwards.
+ */
+void vmc_shadow_disconnect(struct sock *sk)
+{
+	struct sock *tcp = vmc_sk(sk)->shadow->sk;
+
+	lock_sock_nested(tcp, SINGLE_DEPTH_NESTING);
+	tcp->sk_prot->disconnect(tcp, 0);
+	release_sock(tcp);
+}

@@ -13,6 +13,7 @@ void vmc_shadow_disown(struct sock *tcp);
 void vmc_shadow_sync_error(struct sock *sk);
 int vmc_shadow_take_port(struct sock *sk);
 void vmc_shadow_give_port(struct sock *sk);
+void vmc_shadow_disconnect(struct sock *sk);
 void vmc_shadow_copy_options(struct sock *to, const struct sock *from);
 
 #endif /* VMC_SHADOW_H */

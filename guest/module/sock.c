@@ -223,10 +223,12 @@ void vmc_sock_establish(struct sock *sk)
 	vmc_sock_update(sk);
 }
 
-/* The peer's FIN: no more data after what is in the ring. */
+/* The peer's FIN, once: no more data after what is in the ring. */
 static void sock_fin(struct sock *sk, struct vmc_circuit *circuit)
 {
-	if (!vmc_circuit_step(circuit, VMC_EVENT_SHUT_RX))
+	if ((circuit->state != VMC_STATE_OPEN &&
+	     circuit->state != VMC_STATE_TX_SHUT) ||
+	    !vmc_circuit_step(circuit, VMC_EVENT_SHUT_RX))
 		return;
 	WRITE_ONCE(sk->sk_shutdown, sk->sk_shutdown | RCV_SHUTDOWN);
 	sock_set_flag(sk, SOCK_DONE);
@@ -264,6 +266,9 @@ void vmc_sock_update(struct sock *sk)
 	}
 	vmc_urgent_notice(sk, circuit);
 	if (flags & VMC_CTL_RST) {
+		/* Said before it, and perhaps not heard; GONE brings one, too. */
+		if ((flags & VMC_CTL_FIN) && !(flags & VMC_CTL_GONE))
+			sock_fin(sk, circuit);
 		vmc_sock_break(sk, reset_error(sk));
 		return;
 	}
@@ -275,8 +280,7 @@ void vmc_sock_update(struct sock *sk)
 		vmc_sock_break(sk, ECONNRESET);
 		return;
 	}
-	if ((flags & VMC_CTL_FIN) && (circuit->state == VMC_STATE_OPEN ||
-				      circuit->state == VMC_STATE_TX_SHUT))
+	if (flags & VMC_CTL_FIN)
 		sock_fin(sk, circuit);
 	/* Gone without reading what we sent: TCP would answer with a reset. */
 	if ((flags & VMC_CTL_GONE) && sk->sk_state != TCP_CLOSE &&

@@ -175,7 +175,7 @@ static int circuit_send(struct sock *sk, struct msghdr *msg, long timeo)
 		    (VMC_CTL_GONE | VMC_CTL_RST)) {
 			vmc_sock_update(sk);
 			if (sk->sk_err)
-				goto stop;
+				continue;
 			/*
 			 * The peer closed and we did not know: TCP takes the
 			 * data, and the answer is a reset.
