@@ -19,6 +19,8 @@ SOURCE = CHECKOUT / "tests/fuzz/diff_sockets"
 PROGRAM = CHECKOUT / "build/tests/fuzz/diff_sockets/diff_sockets"
 FOUND = CHECKOUT / "build/tests/differences"
 REMOTE = "/tmp/diff"
+# Sequences at once: they wait more than they compute.
+PLAYERS = "--players=3"
 REGRESSIONS = sorted((SOURCE / "regressions").glob("*.ops"))
 
 
@@ -73,19 +75,20 @@ def operations(output):
 
 
 def test_random_sequences_give_the_same_on_circuits_and_tcp(plain):
-    output = play(plain, "--operations=5000", timeout=600)
+    output = play(plain, PLAYERS, "--operations=5000", timeout=600)
     assert operations(output) >= 5000
 
 
 def test_random_datagrams_come_the_same_by_circuits_and_udp(plain):
-    output = play(plain, "--datagrams", "--operations=1000", timeout=300)
-    assert operations(output) >= 1000
+    output = play(plain, PLAYERS, "--datagrams", "--operations=2000",
+                  timeout=300)
+    assert operations(output) >= 2000
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("part", range(10))
 def test_many_random_sequences_give_the_same(plain, part):
-    output = play(plain, "--operations=10000",
+    output = play(plain, PLAYERS, "--operations=10000",
                   f"--seed={1000000 + part * 10000}", timeout=1200)
     assert operations(output) >= 10000
 
@@ -93,6 +96,6 @@ def test_many_random_sequences_give_the_same(plain, part):
 @pytest.mark.long
 @pytest.mark.parametrize("part", range(10))
 def test_many_random_datagrams_come_the_same(plain, part):
-    output = play(plain, "--datagrams", "--operations=10000",
-                  f"--seed={1000000 + part * 10000}", timeout=2400)
+    output = play(plain, PLAYERS, "--datagrams", "--operations=10000",
+                  f"--seed={1000000 + part * 10000}", timeout=1200)
     assert operations(output) >= 10000

@@ -13,6 +13,7 @@ struct diff_actor {
 	pthread_t thread;
 	sem_t start;
 	atomic_int tid;
+	int looking;		/* at what the kernel says it does */
 	atomic_bool is_done;
 };
 
@@ -20,6 +21,7 @@ struct diff_actor {
 struct diff_pair {
 	struct diff_actor actors[DIFF_NR_SIDES];
 	bool is_made, is_busy;
+	bool is_stale;		/* its descriptor was closed */
 };
 
 enum diff_progress {
@@ -31,6 +33,7 @@ enum diff_progress {
 void diff_pair_start(struct diff_pair *pair, const struct diff_call *calls);
 enum diff_progress diff_pair_wait(struct diff_pair *pair);
 bool diff_pair_is_done(struct diff_pair *pair);
+bool diff_pair_begins_otherwise(const struct diff_pair *pair);
 void diff_pair_signal(struct diff_pair *pair, int number);
 long diff_milliseconds(void);
 

@@ -40,11 +40,14 @@ void diff_call_option(struct diff_call *call);
 int diff_family_of(int fd);
 socklen_t diff_address_make(struct sockaddr_in6 *ret_name, int family,
 			    int address, uint16_t port);
+bool diff_address_is_foreign(int address);
 void diff_call_return(struct diff_call *call, long value);
 unsigned int diff_poll_mask(int fd, unsigned int events);
 bool diff_option_is_refused(int option);
 bool diff_option_is_silent(int option);
 bool diff_option_is_narrow(int option, int value);
 bool diff_option_is_sharing(int option);
+bool diff_option_is_low_water(int option);
+bool diff_option_is_error(int option);
 
 #endif /* DIFF_CALL_H */

@@ -80,10 +80,7 @@ static void call_socket(struct diff_call *call)
 
 static void data_make(const struct diff_call *call, unsigned char *data)
 {
-	size_t i;
-
-	for (i = 0; i < MAX_BYTES; i++)
-		data[i] = diff_byte(call->connection, 0, call->number + i);
+	diff_bytes_make(call->connection, 0, call->number, data, MAX_BYTES);
 }
 
 static size_t bytes_of(const struct diff_call *call)

@@ -10,8 +10,10 @@
  *   is, and the circuit's may come later
  * - several datagrams in one call to nobody: UDP hears of the first before it
  *   sends the second
- * - who is connected to one and sends to another: the other's answers are thrown
- *   away, and a circuit does not tell it so
+ * - who is connected to one and sends to another: the other's answers are
+ *   thrown away, and a circuit does not tell it so
+ * - a connected socket that connects to where no route leads: UDP's next
+ *   datagrams but one follow the route that failed, and are lost
  * - a port of several sockets: a flow stays with the one it began with
  *
  * What follows from a circuit's nature stands in doc/socket-semantics.md.
@@ -20,6 +22,8 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
+#include "actor.h"
 #include "datagram.h"
 #include "rules.h"
 
@@ -27,6 +31,9 @@
 #define MOST_WAITING	100000U
 #define OVERHEAD	2048U
 #define LEAST_PART	100U
+
+#define SETTLE_MS	1000
+#define SETTLE_US	300
 
 static bool is_datagram(const struct diff_slot *slot)
 {
@@ -146,6 +153,15 @@ static bool is_joined_by_others(const struct diff_world *world, int slot)
 	return false;
 }
 
+static bool is_astray(const struct diff_slot *slot,
+		      const struct diff_operation *operation)
+{
+	return (operation->kind == DIFF_CONNECT ||
+		operation->kind == DIFF_CONNECT_PORT) &&
+	       diff_address_is_foreign(operation->argument[2]) &&
+	       diff_port_of(slot->fd[DIFF_RIGHT], true);
+}
+
 static bool is_send(const struct diff_operation *operation)
 {
 	switch ((int)operation->kind) {
@@ -187,6 +203,7 @@ bool diff_datagram_makes_sense(const struct diff_world *world,
 	case DIFF_DISCONNECT:
 		return !has_waiting(slot) &&
 		       !is_joined_by_others(world, first) &&
+		       !is_astray(slot, operation) &&
 		       (operation->kind != DIFF_CONNECT ||
 			diff_slot_is_open(world, operation->argument[1]));
 	case DIFF_SET:
@@ -232,6 +249,35 @@ static void note_send(struct diff_world *world,
 	}
 }
 
+static unsigned int unsent_of(int fd)
+{
+	unsigned int memory[SK_MEMINFO_VARS] = { 0 };
+	socklen_t bytes = sizeof(memory);
+
+	getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &bytes);
+	return memory[SK_MEMINFO_WMEM_ALLOC];
+}
+
+/*
+ * A flow's first datagram goes by way of the switch. Who gets it is asked when
+ * it arrives, and whom a signal tells of it: so it has arrived before that is
+ * changed.
+ */
+static void settle(const struct diff_world *world)
+{
+	long end = diff_milliseconds() + SETTLE_MS;
+	const struct diff_slot *slot;
+	unsigned int i;
+
+	for (i = 0; i < DIFF_NR_SLOTS; i++) {
+		slot = &world->slots[i];
+		while (is_datagram(slot) && unsent_of(slot->fd[DIFF_LEFT]) &&
+		       !unsent_of(slot->fd[DIFF_RIGHT]) &&
+		       diff_milliseconds() < end)
+			usleep(SETTLE_US);
+	}
+}
+
 /**
  * diff_datagram_prepare - what must be known before an operation is played
  * @world: at rest
@@ -250,7 +296,13 @@ void diff_datagram_prepare(struct diff_world *world,
 	case DIFF_CONNECT:
 	case DIFF_CONNECT_PORT:
 	case DIFF_DISCONNECT:
+		settle(world);
 		slot->connection->nr_names++;
+		break;
+	case DIFF_CLOSE:
+	case DIFF_SHUTDOWN:
+	case DIFF_SIGIO:
+		settle(world);
 		break;
 	case DIFF_DRAIN:
 		slot->connection->is_mixed = false;

@@ -7,48 +7,27 @@
  * usage: diff_sockets [options] [FILE...]		see usage()
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
-#include <unistd.h>
-#include "actor.h"
-#include "generate.h"
-#include "play.h"
-#include "shrink.h"
+#include <time.h>
+#include "player.h"
 
 #define PROTOCOL_CIRCUIT	261
 
-/* Ports below those that the kernel gives out; a sequence has 32 of them. */
-#define FIRST_PORT	10000U
-#define NR_PORT_RANGES	600U
-#define PLAY_MS		120000
-
-struct run {
-	int protocols[DIFF_NR_SIDES];
-	diff_generate_fn generate;
-	unsigned long nr_wanted;
-	unsigned long long seed;
-	const char *directory;	/* for what differs */
-	bool with_trace, is_quick;
-	unsigned int nr_plays;
-	struct diff_tally *tally;	/* shared with children */
-	struct {
-		bool is_same;
-		char message[DIFF_MESSAGE_BYTES * 2];
-	} *verdict;		/* likewise */
-};
+/* How often it tells how far it is. */
+#define PROGRESS_S	15
 
 static const char usage[] =
 "usage: diff_sockets [options] [FILE...]\n"
 "Play FILEs, or random sequences, on two kinds of socket; compare.\n"
 "  --operations=N   random ones, about that many (5000)\n"
 "  --seed=N         of the first sequence; each has the next (1)\n"
+"  --players=N      so many sequences at once (1)\n"
 "  --datagrams      of datagram sockets\n"
 "  --left=KIND      circuit or tcp: the thing under test (circuit)\n"
 "  --save=DIR       where sequences that differ are kept (.)\n"
@@ -58,155 +37,22 @@ static const char usage[] =
 "The other kind is TCP. Both are taken as socket(2) gives them for their\n"
 "protocol numbers, so no redirect may be in force for this process.\n";
 
-static void child_play(struct run *run, const struct diff_sequence *sequence)
+/* All that they have played together. */
+static struct diff_tally tally_sum(const struct diff_score *all)
 {
-	unsigned int first_port = FIRST_PORT + run->nr_plays % NR_PORT_RANGES *
-				  DIFF_NR_SIDES * DIFF_NR_PORTS;
+	const struct diff_tally *tally = all->tallies;
+	struct diff_tally sum = { 0 };
+	unsigned int player, kind;
 
-	signal(SIGPIPE, SIG_IGN);
-	run->verdict->is_same = diff_play(sequence, run->protocols, first_port,
-		run->with_trace ? stdout : NULL, run->tally,
-		run->verdict->message);
-	fflush(stdout);
-	_exit(0);
-}
-
-/* Wait for the child that plays; one that hangs or crashes has differed. */
-static void child_await(struct run *run, pid_t child, int pidfd)
-{
-	struct pollfd poller = { .fd = pidfd, .events = POLLIN };
-	char *message = run->verdict->message;
-	int status;
-
-	if (!poll(&poller, 1, PLAY_MS)) {
-		kill(child, SIGKILL);
-		run->verdict->is_same = false;
-		strcat(message, "hangs");
+	for (player = 0; player < DIFF_MAX_PLAYERS; player++, tally++) {
+		sum.nr_operations += tally->nr_operations;
+		sum.nr_left_out += tally->nr_left_out;
+		sum.nr_blocked += tally->nr_blocked;
+		sum.nr_connections += tally->nr_connections;
+		for (kind = 0; kind < DIFF_NR_KINDS; kind++)
+			sum.by_kind[kind] += tally->by_kind[kind];
 	}
-	waitpid(child, &status, 0);
-	if (WIFEXITED(status) && WEXITSTATUS(status))
-		exit(WEXITSTATUS(status));
-	if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL) {
-		run->verdict->is_same = false;
-		sprintf(message + strlen(message), "ends with signal %d",
-			WTERMSIG(status));
-	}
-}
-
-static bool differs(const struct diff_sequence *sequence, void *argument)
-{
-	struct run *run = argument;
-	int ends[2];
-	pid_t child;
-
-	/* Its end is the child's: the pipe closes with it. */
-	if (pipe2(ends, O_CLOEXEC)) {
-		perror("diff_sockets");
-		exit(2);
-	}
-	run->nr_plays++;
-	run->verdict->is_same = false;
-	run->verdict->message[0] = '\0';
-	child = fork();
-	if (!child) {
-		close(ends[0]);
-		child_play(run, sequence);
-	}
-	close(ends[1]);
-	child_await(run, child, ends[0]);
-	close(ends[0]);
-	return !run->verdict->is_same;
-}
-
-static void save(struct run *run, const struct diff_sequence *sequence,
-		 unsigned long long seed)
-{
-	char path[512];
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s/%llu.ops", run->directory, seed);
-	file = fopen(path, "w");
-	if (!file) {
-		perror(path);
-		return;
-	}
-	fprintf(file, "# %s\n", run->verdict->message);
-	diff_sequence_write(file, sequence);
-	fclose(file);
-	printf("saved as %s\n", path);
-}
-
-static void report(struct run *run, struct diff_sequence *sequence,
-		   unsigned long long seed)
-{
-	char first[sizeof(run->verdict->message)];
-	struct diff_tally tally = *run->tally;
-
-	strcpy(first, run->verdict->message);
-	printf("DIFFERENCE, seed %llu: %s\n", seed, first);
-	fflush(stdout);
-	if (!run->is_quick) {
-		run->with_trace = false;
-		diff_shrink(sequence, differs, run);
-		if (!differs(sequence, run))
-			strcpy(run->verdict->message, first);
-		/* What was played for that is not what was asked for. */
-		*run->tally = tally;
-	}
-	printf("%u operations: %s\n", sequence->nr, run->verdict->message);
-	diff_sequence_write(stdout, sequence);
-	save(run, sequence, seed);
-	fflush(stdout);
-}
-
-/* Return: how many differ. */
-static unsigned int play_random(struct run *run)
-{
-	struct diff_sequence sequence;
-	unsigned long long seed = run->seed;
-	unsigned int nr_different = 0;
-
-	while (run->tally->nr_operations - run->tally->nr_left_out <
-	       run->nr_wanted) {
-		run->generate(seed, &sequence);
-		if (differs(&sequence, run)) {
-			nr_different++;
-			report(run, &sequence, seed);
-		}
-		seed++;
-	}
-	printf("%llu sequences, seeds %llu to %llu\n", seed - run->seed,
-	       run->seed, seed - 1);
-	return nr_different;
-}
-
-static unsigned int play_files(struct run *run, char **paths)
-{
-	struct diff_sequence sequence;
-	unsigned int nr_different = 0;
-	FILE *file;
-	int line;
-
-	for (; *paths; paths++) {
-		file = fopen(*paths, "r");
-		if (!file) {
-			perror(*paths);
-			exit(2);
-		}
-		line = diff_sequence_read(file, &sequence);
-		fclose(file);
-		if (line) {
-			fprintf(stderr, "%s:%d: not an operation\n", *paths,
-				line);
-			exit(2);
-		}
-		if (differs(&sequence, run)) {
-			nr_different++;
-			printf("DIFFERENCE, %s: %s\n", *paths,
-			       run->verdict->message);
-		}
-	}
-	return nr_different;
+	return sum;
 }
 
 static void tally_print(const struct diff_tally *tally)
@@ -217,16 +63,84 @@ static void tally_print(const struct diff_tally *tally)
 	for (kind = 0; kind < DIFF_NR_KINDS; kind++)
 		printf(" %s %lu", diff_kind_name(kind), tally->by_kind[kind]);
 	printf("\n%lu operations, %lu left out, %lu waited, %lu connections\n",
-	       tally->nr_operations - tally->nr_left_out, tally->nr_left_out,
+	       diff_tally_played(tally), tally->nr_left_out,
 	       tally->nr_blocked, tally->nr_connections);
 }
 
-static int options_read(struct run *run, int argc, char **argv,
+static void progress_print(const struct diff_task *task,
+			   const struct diff_score *all)
+{
+	printf("%lu of %lu operations, %lu sequences differ\n",
+	       atomic_load(&all->nr_operations), task->nr_wanted,
+	       atomic_load(&all->nr_different));
+	fflush(stdout);
+}
+
+static void players_start(const struct diff_task *task,
+			  struct diff_score *all)
+{
+	struct diff_player player;
+	unsigned int number;
+	pid_t child;
+
+	fflush(stdout);
+	for (number = 0; number < task->nr_players; number++) {
+		child = fork();
+		if (child < 0) {
+			perror("diff_sockets");
+			exit(2);
+		}
+		if (child)
+			continue;
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		diff_player_make(&player, task, all, number);
+		diff_player_play(&player);
+		exit(0);
+	}
+}
+
+static void play_random(const struct diff_task *task,
+			struct diff_score *all)
+{
+	struct timespec patience = { .tv_sec = PROGRESS_S };
+	unsigned long long first = task->seed, next;
+	sigset_t ended;
+	pid_t child;
+	int status;
+
+	sigemptyset(&ended);
+	sigaddset(&ended, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &ended, NULL);
+	players_start(task, all);
+	while ((child = waitpid(-1, &status, WNOHANG)) >= 0) {
+		if (child && (!WIFEXITED(status) || WEXITSTATUS(status)))
+			exit(2);
+		if (!child && sigtimedwait(&ended, NULL, &patience) < 0 &&
+		    errno == EAGAIN)
+			progress_print(task, all);
+	}
+	next = atomic_load(&all->next_seed);
+	printf("%llu sequences, seeds %llu to %llu\n", next - first, first,
+	       next - 1);
+}
+
+static void play_files(const struct diff_task *task,
+		       struct diff_score *all, char **paths)
+{
+	struct diff_player player;
+
+	diff_player_make(&player, task, all, 0);
+	for (; *paths; paths++)
+		diff_player_play_file(&player, *paths);
+}
+
+static int options_read(struct diff_task *task, int argc, char **argv,
 			bool *ret_print)
 {
 	static const struct option options[] = {
 		{ "operations", required_argument, NULL, 'n' },
 		{ "seed", required_argument, NULL, 's' },
+		{ "players", required_argument, NULL, 'm' },
 		{ "datagrams", no_argument, NULL, 'g' },
 		{ "left", required_argument, NULL, 'l' },
 		{ "save", required_argument, NULL, 'd' },
@@ -240,26 +154,29 @@ static int options_read(struct run *run, int argc, char **argv,
 	while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
 		switch (option) {
 		case 'n':
-			run->nr_wanted = strtoul(optarg, NULL, 10);
+			task->nr_wanted = strtoul(optarg, NULL, 10);
 			break;
 		case 's':
-			run->seed = strtoull(optarg, NULL, 10);
+			task->seed = strtoull(optarg, NULL, 10);
+			break;
+		case 'm':
+			task->nr_players = (unsigned int)atoi(optarg);
 			break;
 		case 'g':
-			run->generate = diff_generate_datagrams;
+			task->generate = diff_generate_datagrams;
 			break;
 		case 'l':
-			run->protocols[DIFF_LEFT] = strcmp(optarg, "tcp") ?
+			task->protocols[DIFF_LEFT] = strcmp(optarg, "tcp") ?
 				PROTOCOL_CIRCUIT : IPPROTO_TCP;
 			break;
 		case 'd':
-			run->directory = optarg;
+			task->directory = optarg;
 			break;
 		case 'q':
-			run->is_quick = true;
+			task->is_quick = true;
 			break;
 		case 't':
-			run->with_trace = true;
+			task->with_trace = true;
 			break;
 		case 'p':
 			*ret_print = true;
@@ -268,45 +185,37 @@ static int options_read(struct run *run, int argc, char **argv,
 			return -1;
 		}
 	}
-	return 0;
-}
-
-static void *shared(size_t bytes)
-{
-	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	if (memory == MAP_FAILED) {
-		perror("diff_sockets");
-		exit(2);
-	}
-	return memory;
+	return task->nr_players - 1 < DIFF_MAX_PLAYERS ? 0 : -1;
 }
 
 int main(int argc, char **argv)
 {
-	struct run run = {
+	struct diff_task task = {
 		.protocols = { PROTOCOL_CIRCUIT, IPPROTO_TCP },
-		.generate = diff_generate, .nr_wanted = 5000, .seed = 1, .directory = ".",
-		.tally = shared(sizeof(*run.tally)),
-		.verdict = shared(sizeof(*run.verdict)),
+		.generate = diff_generate, .nr_wanted = 5000, .seed = 1,
+		.directory = ".", .nr_players = 1,
 	};
+	struct diff_score *all = diff_shared(sizeof(*all));
 	struct diff_sequence sequence;
 	bool print_only = false;
-	unsigned int nr_different;
+	struct diff_tally tally;
 
-	if (options_read(&run, argc, argv, &print_only)) {
+	if (options_read(&task, argc, argv, &print_only)) {
 		fputs(usage, stderr);
 		return 2;
 	}
 	if (print_only) {
-		run.generate(run.seed, &sequence);
+		task.generate(task.seed, &sequence);
 		diff_sequence_write(stdout, &sequence);
 		return 0;
 	}
-	nr_different = optind < argc ? play_files(&run, argv + optind) :
-				       play_random(&run);
-	tally_print(run.tally);
-	printf("%u sequences differ\n", nr_different);
-	return nr_different ? 1 : 0;
+	atomic_store(&all->next_seed, task.seed);
+	if (optind < argc)
+		play_files(&task, all, argv + optind);
+	else
+		play_random(&task, all);
+	tally = tally_sum(all);
+	tally_print(&tally);
+	printf("%lu sequences differ\n", atomic_load(&all->nr_different));
+	return atomic_load(&all->nr_different) ? 1 : 0;
 }

@@ -43,6 +43,15 @@ socklen_t diff_address_make(struct sockaddr_in6 *ret_name, int family,
 }
 
 /**
+ * diff_address_is_foreign - whether no route leads there
+ * @address: its number in a sequence
+ */
+bool diff_address_is_foreign(int address)
+{
+	return (address & 3) == ADDRESS_FOREIGN;
+}
+
+/**
  * diff_family_of - AF_INET or AF_INET6
  * @fd: of a socket
  */

@@ -66,6 +66,12 @@ static const struct {
 
 #define NR_OPTIONS	((int)(sizeof(options) / sizeof(options[0])))
 
+static bool is_of_sockets(int option, int name)
+{
+	return options[option % NR_OPTIONS].level == SOL_SOCKET &&
+	       options[option % NR_OPTIONS].name == name;
+}
+
 /**
  * diff_option_is_refused - whether a circuit answers EOPNOTSUPP
  * @option: its number
@@ -117,8 +123,25 @@ bool diff_option_is_narrow(int option, int value)
  */
 bool diff_option_is_sharing(int option)
 {
-	return options[option % NR_OPTIONS].level == SOL_SOCKET &&
-	       options[option % NR_OPTIONS].name == SO_REUSEADDR;
+	return is_of_sockets(option, SO_REUSEADDR);
+}
+
+/**
+ * diff_option_is_low_water - whether it says how much wakes a receiver
+ * @option: its number
+ */
+bool diff_option_is_low_water(int option)
+{
+	return is_of_sockets(option, SO_RCVLOWAT);
+}
+
+/**
+ * diff_option_is_error - whether it tells why a connection ended
+ * @option: its number
+ */
+bool diff_option_is_error(int option)
+{
+	return is_of_sockets(option, SO_ERROR);
 }
 
 static void call_set(struct diff_call *call)

@@ -51,7 +51,8 @@ static void calls_make(struct diff_world *world,
 		ret_calls[side].was_full = slot && slot->connection &&
 			slot->connection->is_full[slot->end];
 		ret_calls[side].number = world->nr_datagrams;
-		other = operation->argument[1];
+		other = operation->argument[
+				operation->kind == DIFF_SEND_TO ? 2 : 1];
 		ret_calls[side].other_fd = diff_slot_is_open(world, other) ?
 			world->slots[other].fd[side] : -1;
 	}
@@ -157,6 +158,7 @@ static bool play_learn(struct play *play, const struct diff_call *calls)
 	int first = operation->argument[0];
 	bool is_good = calls->result.value >= 0;
 	bool is_datagram = calls->connection && calls->connection->is_datagram;
+	unsigned int i;
 
 	switch ((int)operation->kind) {
 	case DIFF_SOCKET:
@@ -170,6 +172,10 @@ static bool play_learn(struct play *play, const struct diff_call *calls)
 		return !is_good || slot_take(play, calls,
 					     operation->argument[1]);
 	case DIFF_CLOSE:
+		for (i = 0; i < NR_PAIRS; i++)
+			play->pairs[i].is_stale |=
+				play->pairs[i].actors[DIFF_LEFT].call.fd ==
+				world->slots[first].fd[DIFF_LEFT];
 		world->slots[first].fd[DIFF_LEFT] = -1;
 		world->slots[first].fd[DIFF_RIGHT] = -1;
 		return true;
@@ -338,7 +344,9 @@ static bool play_signal(struct play *play, int number)
 	unsigned int i;
 
 	for (i = 0; i < NR_PAIRS; i++) {
-		if (!play->pairs[i].is_busy)
+		if (!play->pairs[i].is_busy ||
+		    (number == SIGUSR2 &&
+		     diff_pair_begins_otherwise(&play->pairs[i])))
 			continue;
 		diff_pair_signal(&play->pairs[i], number);
 		if (!pair_look(play, &play->pairs[i]))

@@ -10,6 +10,12 @@ struct diff_tally {
 	unsigned long by_kind[DIFF_NR_KINDS];
 };
 
+/* What was played, without what made no sense where it stood. */
+static inline unsigned long diff_tally_played(const struct diff_tally *tally)
+{
+	return tally->nr_operations - tally->nr_left_out;
+}
+
 bool diff_play(const struct diff_sequence *sequence, const int *protocols,
 	       unsigned int first_port, FILE *trace, struct diff_tally *tally,
 	       char *ret_message);

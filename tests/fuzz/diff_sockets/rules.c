@@ -7,11 +7,16 @@
  *   them gets what is chance
  * - poll() that waits, and another call that does, on one socket: if the other
  *   is the first to run poll() finds nothing and waits on
+ * - bulk to whom poll() waits for: it is received before who was woken looks
+ * - closing a descriptor that a poll() waits for: it looks for it again when it
+ *   is woken, by whatever
+ * - receivers that wait for less than SO_RCVLOWAT says: TCP does not wake them
+ *   before there is more than they want (doc/socket-semantics.md)
  * - receiving while a buffer is full: their sizes differ. DRAIN empties it
  * - several messages in one call to somebody who waits for the first, or will
  *   reset: how many get through is chance
- * - a port that had a connection: TCP's connections have it, those in TIME_WAIT,
- *   too, circuits do not
+ * - a port that had a connection: TCP's connections have it, those in
+ *   TIME_WAIT, too, circuits do not
  * - a connect() to ::1 after one to ::ffff:127.0.0.1: TCP keeps to IPv4's
  *   functions then, and its SYN reaches nobody
  * - TCP_USER_TIMEOUT so short that a full buffer lasts longer; small buffers;
@@ -19,8 +24,10 @@
  *   a socket was disconnected
  * - a socket that connects to itself, and two of one name to one other: TCP
  *   knows simultaneous opens and looks for such pairs, circuits do not
- * - shutdown() while TCP's last FIN waits behind a full buffer: the circuit's
- *   is seen at once, and nothing is connected any more
+ * - shutdown() while TCP's last FIN waits behind a full buffer, and close() and
+ *   shutdown() that would make one wait there while a poll() waits for it: the
+ *   circuit's is seen at once
+ * - MSG_EOR where TCP holds something back: it sends what is before the mark
  * - urgent bytes while a buffer is full, or several in one call: which of them
  *   is marked when the receiver looks is chance. splice() of a stream that has
  *   had some: TCP stops before them and says 0, a circuit passes over them. To
@@ -29,8 +36,10 @@
  * What follows from a circuit's nature stands in doc/socket-semantics.md.
  */
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include "datagram.h"
 #include "rules.h"
@@ -171,6 +180,25 @@ static bool is_deaf(const struct diff_world *world, int sender)
 	       !is_calm(world, sender);
 }
 
+/* Whether a poll() waits for what comes to the other end. */
+static bool is_polled(const struct diff_world *world, int sender)
+{
+	int receiver = diff_rules_other_end(world, sender);
+
+	return receiver >= 0 && world->nr_polls_waiting[
+					world->slots[receiver].socket];
+}
+
+static bool holds_back(int fd)
+{
+	int is_corked = 0, unsent = 0;
+	socklen_t bytes = sizeof(is_corked);
+
+	getsockopt(fd, IPPROTO_TCP, TCP_CORK, &is_corked, &bytes);
+	ioctl(fd, SIOCOUTQNSD, &unsent);
+	return is_corked || unsent;
+}
+
 static bool send_makes_sense(const struct diff_world *world,
 			     const struct diff_operation *operation)
 {
@@ -184,6 +212,7 @@ static bool send_makes_sense(const struct diff_world *world,
 		return false;
 	if (operation->kind == DIFF_BULK)
 		return diff_is_even(slot, slot->end) &&
+		       !is_polled(world, operation->argument[0]) &&
 		       is_calm(world, operation->argument[0]) &&
 		       !(fcntl(slot->fd[DIFF_RIGHT], F_GETFL) & O_NONBLOCK);
 	if (operation->kind == DIFF_SEND && operation->argument[3] == 5 &&
@@ -194,6 +223,8 @@ static bool send_makes_sense(const struct diff_world *world,
 	     connection->nr_splicing[!slot->end] ||
 	     is_deaf(world, operation->argument[0]) ||
 	     connection->nr_urgent[slot->end] == DIFF_MAX_URGENT))
+		return false;
+	if (flags_of(operation) & MSG_EOR && holds_back(slot->fd[DIFF_RIGHT]))
 		return false;
 	if (operation->kind == DIFF_FILL)
 		return true;
@@ -206,6 +237,18 @@ static bool send_makes_sense(const struct diff_world *world,
 	       DIFF_MAX_UNDER_WAY;
 }
 
+/* What SO_RCVLOWAT says, of one that waits or would. */
+static bool is_low(const struct diff_operation *operation, int fd)
+{
+	int low = 1;
+	socklen_t bytes = sizeof(low);
+
+	getsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &low, &bytes);
+	return call_waits(operation, fd) &&
+	       (operation->kind == DIFF_SPLICE_OUT ? low > 1 :
+						     low > operation->argument[1]);
+}
+
 static bool receive_makes_sense(const struct diff_world *world,
 				const struct diff_operation *operation)
 {
@@ -213,7 +256,9 @@ static bool receive_makes_sense(const struct diff_world *world,
 
 	if (!slot->connection)
 		return operation->kind != DIFF_DRAIN;
-	if (slot->connection->nr_receiving[slot->end])
+	if (slot->connection->nr_receiving[slot->end] ||
+	    (operation->kind != DIFF_DRAIN &&
+	     is_low(operation, slot->fd[DIFF_RIGHT])))
 		return false;
 	if (operation->kind == DIFF_SPLICE_OUT &&
 	    slot->connection->nr_urgent[!slot->end])
@@ -234,40 +279,18 @@ static bool is_fin_on_its_way(const struct diff_slot *slot)
 	return state == TCP_CLOSING || state == TCP_LAST_ACK;
 }
 
-/* Whether somebody else has the name that this one would connect from. */
-static bool shares_name(const struct diff_world *world,
-			const struct diff_slot *from)
+/* Whether its end would come after much else, and is polled for. */
+static bool is_late_end(const struct diff_world *world, int sender)
 {
-	unsigned int port = diff_port_of(from->fd[DIFF_RIGHT], false), i;
-	const struct diff_slot *slot;
+	const struct diff_slot *slot = &world->slots[sender];
 
-	for (i = 0; port && i < DIFF_NR_SLOTS; i++) {
-		slot = &world->slots[i];
-		if (slot->fd[DIFF_RIGHT] >= 0 && slot->socket != from->socket &&
-		    diff_port_of(slot->fd[DIFF_RIGHT], false) == port)
-			return true;
-	}
-	return false;
+	return slot->connection && slot->connection->is_full[slot->end] &&
+	       is_polled(world, sender);
 }
 
-static bool connect_makes_sense(const struct diff_world *world,
-				const struct diff_operation *operation)
+static bool is_receiving(const struct diff_slot *slot)
 {
-	const struct diff_slot *from = &world->slots[operation->argument[0]];
-	unsigned int own = diff_port_of(from->fd[DIFF_RIGHT], false);
-
-	if (from->has_dialled_mapped && operation->argument[2] != 2)
-		return false;
-	if (operation->kind == DIFF_CONNECT)
-		return diff_slot_is_open(world, operation->argument[1]) &&
-		       operation->argument[0] != operation->argument[1] &&
-		       (!own || own != diff_port_of(
-			world->slots[operation->argument[1]].fd[DIFF_RIGHT],
-			false)) && !shares_name(world, from);
-	return operation->argument[1] >= 0 && (!own ||
-		own != world->places[DIFF_RIGHT].first_port +
-		       (unsigned int)operation->argument[1] % DIFF_NR_PORTS) &&
-	       !shares_name(world, from);
+	return slot->connection && slot->connection->nr_receiving[slot->end];
 }
 
 /**
@@ -313,7 +336,12 @@ bool diff_rules_makes_sense(const struct diff_world *world,
 	case DIFF_SEND_PARTS:
 		return false;
 	case DIFF_SET:
-		return !diff_option_is_narrow(second, operation->argument[2]);
+		return !diff_option_is_narrow(second, operation->argument[2]) &&
+		       !(diff_option_is_low_water(second) &&
+			 is_receiving(&world->slots[first]));
+	case DIFF_CLOSE:
+		return !world->nr_polls_waiting[world->slots[first].socket] &&
+		       !is_late_end(world, first);
 	case DIFF_BIND:
 		return operation->argument[2] < 0 ||
 		       !world->is_port_used[
@@ -325,9 +353,10 @@ bool diff_rules_makes_sense(const struct diff_world *world,
 			world->slots[first].fd[DIFF_RIGHT], false)];
 	case DIFF_CONNECT:
 	case DIFF_CONNECT_PORT:
-		return connect_makes_sense(world, operation);
+		return diff_connect_makes_sense(world, operation);
 	case DIFF_SHUTDOWN:
-		return !is_fin_on_its_way(&world->slots[first]);
+		return !is_fin_on_its_way(&world->slots[first]) &&
+		       !is_late_end(world, first);
 	case DIFF_SEND:
 	case DIFF_SPLICE_IN:
 	case DIFF_SENDFILE:
@@ -411,7 +440,8 @@ void diff_rules_prepare(struct diff_world *world,
 	case DIFF_FILL:
 	case DIFF_DRAIN:
 		if (operation->kind == DIFF_FILL)
-			connection->is_full[slot->end] = true;
+			connection->has_been_full[slot->end] =
+				connection->is_full[slot->end] = true;
 		else
 			connection->is_full[!slot->end] = false;
 		break;

@@ -10,6 +10,8 @@ bool diff_rules_moves(const struct diff_call *call);
 bool diff_rules_may_block(const struct diff_call *call);
 bool diff_rules_is_refused(const struct diff_world *world,
 			   const struct diff_operation *operation);
+bool diff_connect_makes_sense(const struct diff_world *world,
+			      const struct diff_operation *operation);
 bool diff_rules_makes_sense(const struct diff_world *world,
 			    const struct diff_operation *operation);
 void diff_rules_prepare(struct diff_world *world,

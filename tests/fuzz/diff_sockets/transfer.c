@@ -66,10 +66,7 @@ static uint64_t sent_before(const struct diff_call *call)
 static void pattern_fill(const struct diff_call *call, uint64_t offset,
 			 unsigned char *data, size_t bytes)
 {
-	size_t i;
-
-	for (i = 0; i < bytes; i++)
-		data[i] = diff_byte(call->connection, call->end, offset + i);
+	diff_bytes_make(call->connection, call->end, offset, data, bytes);
 }
 
 /*
@@ -87,7 +84,15 @@ static void pattern_check(struct diff_call *call, uint64_t offset,
 			diff_datagram_digest(data, (size_t)bytes);
 		return;
 	}
-	for (i = 0; connection && i < bytes; i++, offset++) {
+	if (!connection || bytes <= 0)
+		return;
+	if (!connection->nr_urgent[!call->end]) {
+		if (!diff_bytes_are(connection, !call->end, offset, data,
+				    (size_t)bytes))
+			call->result.is_wrong = true;
+		return;
+	}
+	for (i = 0; i < bytes; i++, offset++) {
 		for (; diff_is_urgent(connection, !call->end, offset) &&
 		     data[i] != diff_byte(connection, !call->end, offset);
 		     offset++)

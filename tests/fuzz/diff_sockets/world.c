@@ -4,6 +4,7 @@
  * side, connections with what has been sent and received, and what else the
  * operations need. Nothing here decides what may differ; judge.c does.
  */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -200,4 +201,71 @@ unsigned char diff_byte(const struct diff_connection *connection,
 
 	return (unsigned char)(offset + (offset >> 8) * 17 + id * 37 +
 			       direction * 101);
+}
+
+/* Within a block of 256 bytes each is the next number: a part of these. */
+static const unsigned char *pattern_of(unsigned char first)
+{
+	static unsigned char numbers[512];
+	static atomic_bool is_made;
+	unsigned int i;
+
+	/* Threads that make it at once write the same. */
+	if (!atomic_load(&is_made)) {
+		for (i = 0; i < sizeof(numbers); i++)
+			numbers[i] = (unsigned char)i;
+		atomic_store(&is_made, true);
+	}
+	return &numbers[first];
+}
+
+static size_t pattern_bytes(uint64_t offset, size_t bytes)
+{
+	size_t room = 256 - (size_t)(offset & 255);
+
+	return bytes < room ? bytes : room;
+}
+
+/**
+ * diff_bytes_make - diff_byte() of many
+ * @connection: which
+ * @direction: the end that sends
+ * @offset: of the first
+ * @ret_data: overwritten
+ * @bytes: how many
+ */
+void diff_bytes_make(const struct diff_connection *connection,
+		     unsigned int direction, uint64_t offset,
+		     unsigned char *ret_data, size_t bytes)
+{
+	size_t part;
+
+	for (; bytes; offset += part, ret_data += part, bytes -= part) {
+		part = pattern_bytes(offset, bytes);
+		memcpy(ret_data, pattern_of(diff_byte(connection, direction,
+						      offset)), part);
+	}
+}
+
+/**
+ * diff_bytes_are - whether each is what diff_byte() says
+ * @connection: which
+ * @direction: the end that sends
+ * @offset: of the first
+ * @data: what was received
+ * @bytes: how many
+ */
+bool diff_bytes_are(const struct diff_connection *connection,
+		    unsigned int direction, uint64_t offset,
+		    const unsigned char *data, size_t bytes)
+{
+	size_t part;
+
+	for (; bytes; offset += part, data += part, bytes -= part) {
+		part = pattern_bytes(offset, bytes);
+		if (memcmp(data, pattern_of(diff_byte(connection, direction,
+						      offset)), part))
+			return false;
+	}
+	return true;
 }

@@ -38,6 +38,9 @@ struct diff_connection {
 	unsigned int nr_receiving[2];
 	unsigned int nr_splicing[2];	/* of these */
 	bool is_full[2];	/* by direction */
+	bool has_been_full[2];
+	long fin_until;		/* when TCP must have acknowledged one */
+	bool is_fin_late;
 	struct diff_connection *before;	/* of the socket that connects */
 
 	/* A datagram socket's own, however it is connected; its end is 0. */
@@ -101,5 +104,11 @@ bool diff_is_drained(const struct diff_connection *connection,
 		     unsigned int direction, enum diff_side side);
 unsigned char diff_byte(const struct diff_connection *connection,
 			unsigned int direction, uint64_t offset);
+void diff_bytes_make(const struct diff_connection *connection,
+		     unsigned int direction, uint64_t offset,
+		     unsigned char *ret_data, size_t bytes);
+bool diff_bytes_are(const struct diff_connection *connection,
+		    unsigned int direction, uint64_t offset,
+		    const unsigned char *data, size_t bytes);
 
 #endif /* DIFF_WORLD_H */
