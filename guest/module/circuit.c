@@ -111,11 +111,13 @@ static bool circuit_say_flags(struct vmc_circuit *circuit, u32 flags)
 	return true;
 }
 
-static void circuit_say_close(const struct vmc_circuit_id *id, u32 attachment)
+static void circuit_say_close(const struct vmc_circuit_id *id, u32 attachment,
+			      bool is_urgent)
 {
 	struct vmc_close close = { .id = *id };
 
-	vmc_request_send(attachment, VMC_MSG_CLOSE, &close, GFP_KERNEL);
+	vmc_request_submit(vmc_request_alloc(GFP_KERNEL), attachment,
+			   VMC_MSG_CLOSE, &close, is_urgent);
 }
 
 /**
@@ -136,7 +138,7 @@ void vmc_circuit_close(struct vmc_circuit *circuit, bool abort)
 
 	is_news = circuit_say_flags(circuit, VMC_CTL_FIN | VMC_CTL_GONE |
 				    (abort ? VMC_CTL_RST : 0));
-	/* The uplink is the switch, whom CLOSE tells. */
+	/* The uplink is the switch, whom CLOSE tells. Else nobody waits for it. */
 	if (is_news && !circuit->link->is_uplink)
 		vmc_link_ring(circuit->link, circuit->slot);
 	vmc_circuit_step(circuit, VMC_EVENT_CLOSE);
@@ -146,7 +148,8 @@ void vmc_circuit_close(struct vmc_circuit *circuit, bool abort)
 	 */
 	vmc_link_unseat(circuit->link, circuit->slot, circuit);
 	if (!READ_ONCE(circuit->link->is_dead))
-		circuit_say_close(&id, circuit->link->attachment);
+		circuit_say_close(&id, circuit->link->attachment,
+				  circuit->link->is_uplink);
 	vmc_circuit_release(circuit);
 }
 
@@ -171,7 +174,7 @@ void vmc_circuit_reject(const struct vmc_circuit_id *id, u32 attachment)
 					      VMC_CTL_RST));
 		vmc_link_ring(link, slot);
 	}
-	circuit_say_close(id, attachment);
+	circuit_say_close(id, attachment, false);
 	if (link)
 		vmc_link_put(link);
 }

@@ -127,7 +127,7 @@ static bool child_queue(struct vmc_listener *listener, struct sock *sk,
 		vmc_sock_establish(sk);
 		accept.room = cpu_to_le32(vmc_offer_room(listener));
 		vmc_request_submit(request, circuit->link->attachment,
-				   VMC_MSG_ACCEPT, &accept);
+				   VMC_MSG_ACCEPT, &accept, true);
 		list_add_tail(&vmc_sk(sk)->accept_node, &listener->ready);
 	}
 	spin_unlock(&listener->lock);

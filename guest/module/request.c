@@ -31,6 +31,8 @@ static struct {
 	struct list_head backlog;	/* struct vmc_request, in order */
 	unsigned int nr_backlog;
 	u32 attachment;			/* the last HELLO's */
+	bool is_kick_due;		/* the switch may sleep, and not know */
+	struct timer_list kick_timer;	/* soon, at the latest */
 } request_queue;
 
 /* Caller holds the lock. */
@@ -43,12 +45,35 @@ static void request_reclaim(void)
 		mempool_free(request, request_queue.pool);
 }
 
+/*
+ * Caller holds the lock. What is not urgent the switch hears of with the next
+ * request: each kick is an exit to the hypervisor, and wakes the switch.
+ */
+static void request_kick(bool is_urgent)
+{
+	if (!request_queue.is_kick_due)
+		return;
+	if (is_urgent) {
+		request_queue.is_kick_due = false;
+		virtqueue_kick(request_queue.vq);
+	} else if (!timer_pending(&request_queue.kick_timer)) {
+		mod_timer(&request_queue.kick_timer, jiffies + 1);
+	}
+}
+
+static void request_kick_late(struct timer_list *timer)
+{
+	spin_lock(&request_queue.lock);
+	if (request_queue.vq)
+		request_kick(true);
+	spin_unlock(&request_queue.lock);
+}
+
 /* Caller holds the lock. Moves what fits from backlog to queue. */
-static void request_flush(void)
+static void request_flush(bool is_urgent)
 {
 	struct vmc_request *request, *next;
 	struct scatterlist sg;
-	bool added = false;
 
 	request_reclaim();
 	list_for_each_entry_safe(request, next, &request_queue.backlog,
@@ -59,10 +84,9 @@ static void request_flush(void)
 			break;
 		list_del(&request->node);
 		request_queue.nr_backlog--;
-		added = true;
+		request_queue.is_kick_due = true;
 	}
-	if (added)
-		virtqueue_kick(request_queue.vq);
+	request_kick(is_urgent || !list_empty(&request_queue.backlog));
 	/* A used buffer wakes us only while something waits for room. */
 	if (list_empty(&request_queue.backlog))
 		virtqueue_disable_cb(request_queue.vq);
@@ -108,6 +132,7 @@ void vmc_request_free(struct vmc_request *request)
  *		it, and whatever belongs to an earlier one is not sent
  * @type: VMC_MSG_ below VMC_MSG_ATTACH
  * @body: the type's body
+ * @is_urgent: or the switch hears of it within a jiffy
  *
  * Requests go out in the order of the calls. Any context but hard interrupt.
  *
@@ -115,7 +140,7 @@ void vmc_request_free(struct vmc_request *request)
  * begun; a CONNECT gets -ENOBUFS when the switch does not keep up.
  */
 int vmc_request_submit(struct vmc_request *request, u32 attachment, u16 type,
-		       const void *body)
+		       const void *body, bool is_urgent)
 {
 	unsigned int body_bytes = vmc_msg_body_bytes(type);
 	int err = 0;
@@ -141,7 +166,7 @@ int vmc_request_submit(struct vmc_request *request, u32 attachment, u16 type,
 	} else {
 		list_add_tail(&request->node, &request_queue.backlog);
 		request_queue.nr_backlog++;
-		request_flush();
+		request_flush(is_urgent);
 		vmc_stat_inc(messages_sent);
 	}
 	spin_unlock_bh(&request_queue.lock);
@@ -163,8 +188,8 @@ int vmc_request_send(u32 attachment, u16 type, const void *body, gfp_t gfp)
 {
 	struct vmc_request *request = vmc_request_alloc(gfp);
 
-	return request ? vmc_request_submit(request, attachment, type, body) :
-			 -ENOMEM;
+	return request ? vmc_request_submit(request, attachment, type, body,
+					    true) : -ENOMEM;
 }
 
 /**
@@ -176,7 +201,7 @@ void vmc_request_look(void)
 {
 	spin_lock(&request_queue.lock);
 	if (request_queue.vq && !list_empty(&request_queue.backlog))
-		request_flush();
+		request_flush(true);
 	spin_unlock(&request_queue.lock);
 }
 
@@ -203,6 +228,7 @@ struct virtqueue *vmc_request_shut(void)
 	spin_lock_bh(&request_queue.lock);
 	vq = request_queue.vq;
 	request_queue.vq = NULL;
+	request_queue.is_kick_due = false;
 	spin_unlock_bh(&request_queue.lock);
 	return vq;
 }
@@ -229,6 +255,7 @@ int vmc_request_init(void)
 {
 	spin_lock_init(&request_queue.lock);
 	INIT_LIST_HEAD(&request_queue.backlog);
+	timer_setup(&request_queue.kick_timer, request_kick_late, 0);
 	request_queue.pool =
 		mempool_create_kmalloc_pool(NR_SPARE_REQUESTS,
 					    sizeof(struct vmc_request));
@@ -240,5 +267,6 @@ int vmc_request_init(void)
  */
 void vmc_request_exit(void)
 {
+	timer_shutdown_sync(&request_queue.kick_timer);
 	mempool_destroy(request_queue.pool);
 }

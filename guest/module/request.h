@@ -16,7 +16,7 @@ void vmc_request_look(void);
 struct vmc_request *vmc_request_alloc(gfp_t gfp);
 void vmc_request_free(struct vmc_request *request);
 int vmc_request_submit(struct vmc_request *request, u32 attachment, u16 type,
-		       const void *body);
+		       const void *body, bool is_urgent);
 int vmc_request_send(u32 attachment, u16 type, const void *body, gfp_t gfp);
 
 #endif /* VMC_REQUEST_H */
