@@ -112,6 +112,7 @@ void vmc_flow_count_unread(struct vmc_flow *flow);
 
 /* flow_receive.c */
 int vmc_flow_take(struct vmc_flow *flow, struct msghdr *msg, size_t room_bytes);
+int vmc_flow_device(const struct vmc_names *names);
 bool vmc_flow_is_wanted(const struct vmc_flow *flow);
 unsigned int vmc_flow_drain(struct vmc_flow *flow, bool *ret_is_stuck);
 

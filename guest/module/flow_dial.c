@@ -285,7 +285,7 @@ static struct sock *socket_find(const struct vmc_names *names)
 	const void *saddr = names->remote.address;
 	const void *daddr = names->local.address;
 	struct net *net = vmc_netdev_net();
-	int dif = vmc_netdev_ifindex();
+	int dif = vmc_flow_device(names);
 
 	if (names->local.family == VMC_FAMILY_INET)
 		return udp4_lib_lookup(net, *(const __be32 *)saddr, remote,

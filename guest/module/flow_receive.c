@@ -51,6 +51,25 @@ static bool is_wanted_inet6(const struct sock *sk, const struct vmc_flow *flow)
 }
 
 /**
+ * vmc_flow_device - the index of the device that its packets would come by
+ * @names: of a flow
+ *
+ * That of the address that was sent to, as the kernel has it for what it sends to
+ * itself, too.
+ */
+int vmc_flow_device(const struct vmc_names *names)
+{
+	struct in6_addr local;
+	bool is_loopback;
+
+	memcpy(&local, names->local.address, sizeof(local));
+	is_loopback = names->local.family == VMC_FAMILY_INET ?
+		      ipv4_is_loopback(local.s6_addr32[0]) :
+		      ipv6_addr_loopback(&local);
+	return is_loopback ? LOOPBACK_IFINDEX : vmc_netdev_ifindex();
+}
+
+/**
  * vmc_flow_is_wanted - whether its socket wants what comes
  * @flow: any
  *
@@ -63,7 +82,7 @@ bool vmc_flow_is_wanted(const struct vmc_flow *flow)
 	int device = READ_ONCE(sk->sk_bound_dev_if);
 
 	/* A port that bind() did not choose goes with a disconnect. */
-	if ((device && device != vmc_netdev_ifindex()) ||
+	if ((device && device != vmc_flow_device(&flow->names)) ||
 	    READ_ONCE(inet_sk(sk)->inet_num) !=
 	    le16_to_cpu(flow->names.local.port) ||
 	    (port && ntohs(port) != le16_to_cpu(flow->names.remote.port)))
@@ -78,6 +97,7 @@ static void packet_put_headers(struct sk_buff *skb,
 			       const struct vmc_record *record)
 {
 	bool is_inet = flow->names.remote.family == VMC_FAMILY_INET;
+	int device = vmc_flow_device(&flow->names);
 	u32 ip_bytes = is_inet ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
 	u8 hop_limit = record->hop_limit ? : HOP_LIMIT;
 	u16 udp_bytes = bytes + sizeof(struct udphdr);
@@ -99,7 +119,7 @@ static void packet_put_headers(struct sk_buff *skb,
 		ip->protocol = IPPROTO_UDP;
 		memcpy(&ip->saddr, flow->names.remote.address, 4);
 		memcpy(&ip->daddr, flow->names.local.address, 4);
-		PKTINFO_SKB_CB(skb)->ipi_ifindex = vmc_netdev_ifindex();
+		PKTINFO_SKB_CB(skb)->ipi_ifindex = device;
 		PKTINFO_SKB_CB(skb)->ipi_spec_dst.s_addr = ip->daddr;
 		skb->protocol = htons(ETH_P_IP);
 	} else {
@@ -110,7 +130,7 @@ static void packet_put_headers(struct sk_buff *skb,
 		ip6->hop_limit = hop_limit;
 		memcpy(&ip6->saddr, flow->names.remote.address, 16);
 		memcpy(&ip6->daddr, flow->names.local.address, 16);
-		IP6CB(skb)->iif = vmc_netdev_ifindex();
+		IP6CB(skb)->iif = device;
 		skb->protocol = htons(ETH_P_IPV6);
 	}
 	udp = udp_hdr(skb);
@@ -118,7 +138,7 @@ static void packet_put_headers(struct sk_buff *skb,
 	udp->dest = htons(le16_to_cpu(flow->names.local.port));
 	udp->len = htons(udp_bytes);
 	skb->ip_summed = CHECKSUM_UNNECESSARY;
-	skb->skb_iif = vmc_netdev_ifindex();
+	skb->skb_iif = device;
 	__skb_pull(skb, ip_bytes);
 }
 

@@ -53,6 +53,24 @@ found
     assert (sent, received) == (10, 10) and 1 <= made <= 2
 
 
+def test_who_answers_by_the_device_it_was_told_is_heard(guest):
+    device = guest.run("""
+level, ask, told = (IPPROTO_IP, IP_PKTINFO, IP_PKTINFO) if FAMILY == 2 else \
+    (IPPROTO_IPV6, IPV6_RECVPKTINFO, IPV6_PKTINFO)
+s.setsockopt(level, ask, 1)
+c = udp(0)
+c.sendto(b'question', target())
+data, control, _, name = s.recvmsg(100, 200)
+s.sendmsg([b'answer'], control, 0, name)
+assert c.recv(100) == b'answer'
+info = {kind: data for _, kind, data in control}[told]
+index = info[:4] if FAMILY == 2 else info[16:]
+socket.if_indextoname(struct.unpack("i", index)[0])
+""")
+    own = guest.run("SERVER not in ('127.0.0.1', '::1')")
+    assert device == ("circuit0" if own else "lo")
+
+
 def test_many_sizes_wrap_around_the_ring(guest):
     task = guest.spawn("take(s, 3000, step=50)")
     sent = guest.run("""
