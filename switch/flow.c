@@ -113,7 +113,8 @@ static void destroy(struct vmc_terminal *terminal)
 	struct vmc_flow *flow = flow_of(terminal);
 	struct vmc_flow_table *table = vmc_flow_table_of(flow);
 	/* If it only has not used the flow it may go on with another. */
-	bool is_gone = !flow->fin_ms || !vmc_terminal_vm(terminal);
+	bool is_gone = !flow->fin_ms || flow->is_socket_gone ||
+		       !vmc_terminal_vm(terminal);
 	struct vmc_trunk *trunk;
 
 	vmc_loop_cancel(table->loop, &flow->end_task);
@@ -235,8 +236,11 @@ void vmc_flow_update(struct vmc_flow *flow)
 	 * Nothing comes any more. What we gave may lie in the ring for as long
 	 * as the guest's program likes: until the guest's CLOSE.
 	 */
-	if (!flow->is_guest_closed && !flow->fin_ms)
+	if (!flow->is_guest_closed && !flow->fin_ms) {
+		/* Seen ahead of CLOSE. Who only ends the flow says FIN alone. */
+		flow->is_socket_gone = flags & VMC_CTL_GONE;
 		say_fin(flow);
+	}
 	vmc_flow_finish(flow);
 }
 

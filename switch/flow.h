@@ -53,6 +53,7 @@ struct vmc_flow {
 	} source;
 
 	bool is_guest_closed;		/* CLOSE came: it says no more */
+	bool is_socket_gone;		/* with our FIN due, the guest had closed it */
 	uint32_t nr_unsent;		/* as in the control page */
 	uint32_t nr_errors;
 	uint32_t nr_given;		/* datagrams put into the ring */

@@ -136,6 +136,39 @@ static bool full_sends_agree(const struct diff_result *left,
 	       left->error == right->error;
 }
 
+static bool was_told_of_the_end(const struct diff_result *result)
+{
+	return result->value < 0 &&
+	       (result->error == ECONNRESET || result->error == EPIPE);
+}
+
+/*
+ * Of two such sends the one was told of the connection's end, and the other how
+ * much went: that side's socket has its error still, and is asked for it.
+ */
+static void settle_error(const struct diff_call *calls)
+{
+	const struct diff_slot *slot =
+		&calls->world->slots[calls->operation.argument[0]];
+	socklen_t bytes;
+	int side, error;
+
+	for (side = 0; side < DIFF_NR_SIDES; side++) {
+		bytes = sizeof(error);
+		if (calls[side].result.value >= 0 &&
+		    was_told_of_the_end(&calls[!side].result))
+			getsockopt(slot->fd[side], SOL_SOCKET, SO_ERROR,
+				   &error, &bytes);
+	}
+}
+
+static bool is_full_send(const struct diff_call *calls)
+{
+	return calls->was_full &&
+	       (calls->operation.kind == DIFF_FORK_SEND ||
+		diff_rules_is_send(calls->operation.kind));
+}
+
 /* A circuit's FIN is seen at once, so what comes after it is EPIPE there. */
 static int error_fold(const struct diff_call *calls, int error)
 {
@@ -154,8 +187,7 @@ static bool results_agree(const struct diff_call *calls)
 	const struct diff_result *left = &calls[DIFF_LEFT].result;
 	const struct diff_result *right = &calls[DIFF_RIGHT].result;
 
-	if (calls->was_full && (calls->operation.kind == DIFF_FORK_SEND ||
-				diff_rules_is_send(calls->operation.kind)))
+	if (is_full_send(calls))
 		return full_sends_agree(left, right);
 	if (!errors_agree(calls, left->error, right->error))
 		return false;
@@ -302,6 +334,8 @@ bool diff_judge_calls(struct diff_call *calls, char *ret_message)
 		usleep(LOOK_US);
 		ask_again(calls, sides);
 	}
+	if (is_full_send(calls))
+		settle_error(calls);
 	if (!calls[DIFF_LEFT].result.is_wrong &&
 	    !calls[DIFF_RIGHT].result.is_wrong)
 		return true;
