@@ -92,14 +92,21 @@ static void reap_work(struct work_struct *work)
 static DECLARE_WORK(reaper, reap_work);
 
 /**
- * vmc_flow_finish - a flow is over; peer and switch hear it from the worker
+ * vmc_flow_finish - a flow is over
  * @flow: locked, not over
  * @abort: reset the peer
+ *
+ * The peer hears of it at once, so that what it sends next dials anew and is
+ * refused; the switch from the worker. The uplink is the switch.
  */
 void vmc_flow_finish(struct vmc_flow *flow, bool abort)
 {
 	vmc_flow_drop_pending(flow, 0);
 	flow_forget(flow);
+	if (flow->circuit && !flow->circuit->link->is_uplink)
+		vmc_circuit_set_flags(flow->circuit,
+				      VMC_CTL_FIN | VMC_CTL_GONE |
+				      (abort ? VMC_CTL_RST : 0));
 	flow->is_abort = abort;
 	spin_lock_bh(&reap_lock);
 	list_add_tail(&flow->reaped, &reaped_flows);
