@@ -138,7 +138,7 @@ void vmc_circuit_close(struct vmc_circuit *circuit, bool abort)
 
 	is_news = circuit_say_flags(circuit, VMC_CTL_FIN | VMC_CTL_GONE |
 				    (abort ? VMC_CTL_RST : 0));
-	/* The uplink is the switch, whom CLOSE tells. Else nobody waits for it. */
+	/* The uplink is the switch, whom CLOSE tells. */
 	if (is_news && !circuit->link->is_uplink)
 		vmc_link_ring(circuit->link, circuit->slot);
 	vmc_circuit_step(circuit, VMC_EVENT_CLOSE);
@@ -147,6 +147,7 @@ void vmc_circuit_close(struct vmc_circuit *circuit, bool abort)
 	 * and LINK_RELEASED, which the last reference brings, ends the link.
 	 */
 	vmc_link_unseat(circuit->link, circuit->slot, circuit);
+	/* Nobody but the uplink waits for it. */
 	if (!READ_ONCE(circuit->link->is_dead))
 		circuit_say_close(&id, circuit->link->attachment,
 				  circuit->link->is_uplink);

@@ -42,7 +42,7 @@ static void request_reclaim(void)
 	unsigned int bytes;
 
 	while ((request = virtqueue_get_buf(request_queue.vq, &bytes)))
-		mempool_free(request, request_queue.pool);
+		vmc_request_free(request);
 }
 
 /*
@@ -100,7 +100,7 @@ static void request_purge(void)
 	struct vmc_request *request, *next;
 
 	list_for_each_entry_safe(request, next, &request_queue.backlog, node)
-		mempool_free(request, request_queue.pool);
+		vmc_request_free(request);
 	INIT_LIST_HEAD(&request_queue.backlog);
 	request_queue.nr_backlog = 0;
 }
@@ -242,7 +242,7 @@ void vmc_request_discard(struct virtqueue *vq)
 	struct vmc_request *request;
 
 	while ((request = virtqueue_detach_unused_buf(vq)))
-		mempool_free(request, request_queue.pool);
+		vmc_request_free(request);
 	request_purge();
 }
 
